@@ -1,0 +1,30 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+
+namespace iuq {
+
+/// Says how far a long loop is: a bar that redraws itself on a terminal, else one line every 30 s.
+class Progress {
+ public:
+  Progress(int64_t total, std::string unit);
+  ~Progress();
+  Progress(const Progress&) = delete;
+  Progress& operator=(const Progress&) = delete;
+
+  /// `done` items of `total` are finished; `note` is shown behind (a loss, say).
+  void update(int64_t done, const std::string& note = "");
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  int64_t total_;
+  std::string unit_;
+  Clock::time_point start_ = Clock::now();
+  Clock::time_point shown_ = Clock::now();
+  int64_t first_ = -1;  // items that were done before this run, so that a resumed run states its own rate
+  bool drawn_ = false;
+};
+
+}  // namespace iuq

@@ -1,0 +1,35 @@
+#include "lib/base/signals.h"
+
+#include <csignal>
+#include <unistd.h>
+
+#include "lib/base/error.h"
+
+namespace iuq {
+namespace {
+
+volatile std::sig_atomic_t stop = 0;
+
+void on_signal(int number) {
+  if (number == SIGINT && stop != 0) _exit(130);
+  stop = 1;
+}
+
+}  // namespace
+
+void install_signal_handlers() {
+  struct sigaction action {};
+  action.sa_handler = on_signal;
+  sigemptyset(&action.sa_mask);
+  action.sa_flags = SA_RESTART;
+  for (const int number : {SIGINT, SIGTERM, SIGUSR1}) sigaction(number, &action, nullptr);
+  signal(SIGPIPE, SIG_IGN);  // a closed pipe is a write error with a message, not a silent death
+}
+
+bool stop_requested() { return stop != 0; }
+
+void throw_if_stopped(const char* what_is_kept) {
+  if (stop_requested()) throw Error(ErrorCode::kInterrupted, cat("stopped by a signal; ", what_is_kept));
+}
+
+}  // namespace iuq

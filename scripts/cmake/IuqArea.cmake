@@ -1,0 +1,25 @@
+# One CMake target per library area, sources by name, links saying the same as the layer picture in README.md.
+
+add_library(iuq_flags INTERFACE)
+target_include_directories(iuq_flags INTERFACE ${CMAKE_SOURCE_DIR})
+target_compile_options(iuq_flags INTERFACE -Wall -Wextra -Wshadow $<$<BOOL:${IUQ_WERROR}>:-Werror>)
+if(IUQ_SANITIZE)
+  target_compile_options(iuq_flags INTERFACE -fsanitize=${IUQ_SANITIZE} -fno-omit-frame-pointer -g1)
+  target_link_options(iuq_flags INTERFACE -fsanitize=${IUQ_SANITIZE})
+endif()
+
+# iuq_area(NAME SOURCES a.cpp ... [LINKS target ...] [TORCH])
+# TORCH: the area needs LibTorch; it shares the one precompiled header.
+function(iuq_area name)
+  cmake_parse_arguments(A "TORCH" "" "SOURCES;LINKS" ${ARGN})
+  if(A_TORCH AND NOT IUQ_WITH_TORCH)
+    return()
+  endif()
+  add_library(iuq_${name} STATIC ${A_SOURCES})
+  target_link_libraries(iuq_${name} PUBLIC iuq_flags ${A_LINKS})
+  target_compile_options(iuq_${name} PRIVATE -Wconversion -Wno-sign-conversion)
+  if(A_TORCH)
+    target_link_libraries(iuq_${name} PUBLIC iuq_torch)
+    target_precompile_headers(iuq_${name} REUSE_FROM iuq_pch)
+  endif()
+endfunction()

@@ -1,0 +1,169 @@
+#include "tools/cli/tool.h"
+
+#include <sched.h>
+
+#include <iostream>
+#include <new>
+#include <nlohmann/json.hpp>
+
+#include "lib/base/config.h"
+#include "lib/base/error.h"
+#include "lib/base/log.h"
+#include "lib/base/signals.h"
+#include "lib/io/atomic_file.h"
+#include "lib/io/provenance.h"
+
+namespace iuq::cli {
+namespace {
+
+// Ends the tool early with a good conscience (--help, --version, --print-config).
+struct Exit {
+  int code;
+};
+
+std::string version_text(const char* name) {
+  return cat(name, " ", io::version_string(), " (", io::git_string(), ")");
+}
+
+void require_exists(const std::string& path) {
+  if (path != "-" && !io::exists(path)) throw Error(ErrorCode::kNoInput, cat("\"", path, "\" does not exist"));
+}
+
+}  // namespace
+
+Tool::Tool(int argc, char** argv, const Info& info)
+    : argc_(argc), argv_(argv), info_(info), app_(info.purpose, info.name),
+      config_(std::make_shared<nlohmann::json>(nlohmann::json::object())) {
+  app_.footer(cat("Example:\n  ", info.example,
+                  "\n\nExit codes: 0 done, 1 verdict is no, 64 usage, 65 bad data, 66 no input, 69 no device,\n"
+                  "70 our bug, 73 cannot create output, 74 I/O, 75 interrupted but resumable, 78 config."));
+  app_.set_version_flag("--version", version_text(info.name));
+  app_.add_flag("-q,--quiet", quiet_, "only warnings and errors on stderr");
+  app_.add_flag("-v,--verbose", verbose_, "say more on stderr");
+  app_.add_flag("--no-color", no_color_, "plain text, also with NO_COLOR set or off a terminal");
+  app_.add_flag("--no-provenance", no_provenance_, "leave host, time and command line out of what is written");
+}
+
+void Tool::input(const std::string& flag, std::string& path, const std::string& help, bool required) {
+  auto* option = app_.add_option(flag, path, help)->type_name("FILE");
+  if (required) option->required();
+  required_inputs_.push_back(&path);
+}
+
+void Tool::inputs(const std::string& flag, std::vector<std::string>& paths, const std::string& help, bool required) {
+  auto* option = app_.add_option(flag, paths, help)->type_name("FILE");
+  if (required) option->required();
+  required_lists_.push_back(&paths);
+}
+
+void Tool::offer(unsigned offers) {
+  if (offers & kConfig) {
+    app_.add_option("-c,--config", config_path_, "the one JSON config, a section per area")->type_name("FILE");
+    app_.add_option("--variant", variants_, "apply these named patches of the config, in this order")
+        ->delimiter(',')->type_name("NAME[,NAME]");
+    app_.add_option("--set", settings_, "set one config field; repeat for more")->type_name("SECTION.KEY=VALUE");
+    app_.add_option("--seed", seed_, "overrides \"seed\" of the config (default 0)")
+        ->check(CLI::Range(int64_t{0}, INT64_MAX))->type_name("N");
+    app_.add_flag("--print-config", print_config_, "print the resulting config and exit");
+  }
+  if (offers & kOutput) {
+    app_.add_option("-o,--output", output_, "where the result goes; written aside and renamed")
+        ->required()->type_name("PATH");
+    app_.add_flag("-f,--force", force_, "replace an existing output");
+    app_.add_flag("-n,--dry-run", dry_run_, "check flags, config and inputs, say what would be done, write nothing");
+  }
+  if (offers & kDevice) {
+    app_.add_option("--device", device_, "cpu, cuda, cuda:N or auto (default cpu)")->type_name("DEVICE");
+  }
+  if (offers & kThreads) {
+    app_.add_option("--threads", threads_, "threads for everything (default: the cores this process may use)")
+        ->check(CLI::Range(int64_t{1}, int64_t{1024}))->type_name("N");
+  }
+  if (offers & kShard) {
+    app_.add_option("--shard", shard_text_, "do the items with index % n == i only")->type_name("i/n");
+  }
+  if (offers & kResume) app_.add_flag("--resume", resume_, "go on where an interrupted run of the same config stopped");
+  if (offers & kJson) app_.add_flag("--json", json_, "the report as one JSON object on stdout");
+}
+
+void Tool::parse() {
+  try {
+    app_.parse(argc_, argv_);
+  } catch (const CLI::CallForHelp&) {
+    std::cout << app_.help();
+    throw Exit{0};
+  } catch (const CLI::CallForVersion&) {
+    std::cout << version_text(info_.name) << "\n";
+    throw Exit{0};
+  } catch (const CLI::ParseError& e) {
+    throw Error(ErrorCode::kUsage, cat(e.what(), "; see ", info_.name, " --help"));
+  }
+  log::set_up(info_.name, quiet_ ? log::Level::kQuiet : verbose_ ? log::Level::kVerbose : log::Level::kNormal);
+  if (no_provenance_) io::drop_volatile_provenance();
+  shard_ = Shard::parse(shard_text_);
+  for (const std::string* path : required_inputs_) {
+    if (!path->empty()) require_exists(*path);
+  }
+  for (const auto* paths : required_lists_) {
+    for (const std::string& path : *paths) require_exists(path);
+  }
+  *config_ = load_config(config_path_, variants_, settings_);
+}
+
+const nlohmann::json& Tool::section(const char* name) const {
+  static const nlohmann::json empty = nlohmann::json::object();
+  const auto it = config_->find(name);
+  return it == config_->end() ? empty : *it;
+}
+
+void Tool::print_config_if_asked(const nlohmann::json& effective) const {
+  if (!print_config_) return;
+  std::cout << effective.dump(2) << "\n";
+  throw Exit{0};
+}
+
+uint64_t Tool::seed() const {
+  if (seed_ >= 0) return static_cast<uint64_t>(seed_);
+  const auto it = config_->find("seed");
+  if (it == config_->end()) return 0;
+  check_config(it->is_number_unsigned(), "seed", *it, "an integer >= 0");
+  return it->get<uint64_t>();
+}
+
+int Tool::threads() const {
+  if (threads_ > 0) return static_cast<int>(threads_);
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  if (sched_getaffinity(0, sizeof set, &set) != 0) return 1;
+  return std::max(1, CPU_COUNT(&set));
+}
+
+int run_main(int argc, char** argv, const Info& info, const std::function<int(Tool&)>& body) {
+  log::set_up(info.name, log::Level::kNormal);
+  io::set_command_line(argc, argv);
+  install_signal_handlers();
+  const auto fail = [](ErrorCode code, const std::string& message) {
+    std::cout.flush();
+    log::error(message);
+    return static_cast<int>(code);
+  };
+  try {
+    Tool tool(argc, argv, info);
+    const int code = body(tool);
+    std::cout.flush();
+    if (!std::cout) return fail(ErrorCode::kIo, "cannot write to stdout");
+    return code;
+  } catch (const Exit& exit) {
+    return exit.code;
+  } catch (const Error& e) {
+    return fail(e.code(), e.what());
+  } catch (const std::bad_alloc&) {
+    return fail(ErrorCode::kIo, "out of memory; use smaller batches or images, or a machine with more");
+  } catch (const std::exception& e) {
+    // LibTorch's messages end in a stack trace that helps nobody who runs the tool.
+    const std::string what = e.what();
+    return fail(ErrorCode::kInternal, cat("internal error: ", what.substr(0, what.find("\nException raised from"))));
+  }
+}
+
+}  // namespace iuq::cli
