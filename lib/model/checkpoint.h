@@ -1,0 +1,41 @@
+#pragma once
+
+#include <memory>
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <vector>
+
+#include "lib/view/input.h"
+
+namespace iuq::data {
+struct Category;
+}
+namespace iuq::io {
+class Provenance;
+}
+
+namespace iuq::model {
+
+class Segmenter;
+
+/// A trained model as it lies in model.safetensors: parameters under the reference's names, and in the metadata what is
+/// needed to use them: keys "format", "model" (config), "input" (config with preprocessing), "categories", "provenance".
+struct Checkpoint {
+  std::shared_ptr<Segmenter> segmenter;  // in eval mode, on the CPU
+  nlohmann::json model;                  // section "model"
+  view::InputConfig input;
+  std::vector<data::Category> categories;
+  nlohmann::json provenance;
+};
+
+/// Errors: kNoInput; kBadData naming file, parameter and both shapes.
+Checkpoint load_checkpoint(const std::string& path);
+void save_checkpoint(const std::string& path, const Segmenter& segmenter, const nlohmann::json& model,
+                     const view::InputConfig& input, const std::vector<data::Category>& categories,
+                     const nlohmann::json& provenance);
+
+/// Fills `segmenter` from converted weights that may hold only a part (a backbone). Returns the names it did not fill.
+/// Error(kBadData) for a tensor of the wrong shape, or one that the segmenter does not have.
+std::vector<std::string> load_weights(Segmenter& segmenter, const std::string& path, view::InputConfig& input);
+
+}  // namespace iuq::model
