@@ -1,0 +1,123 @@
+#include <algorithm>
+#include <cmath>
+
+#include "lib/base/error.h"
+#include "lib/mask/rle.h"
+
+namespace iuq::mask {
+namespace {
+
+// One mask while two are walked side by side.
+class Runs {
+ public:
+  explicit Runs(const std::vector<uint32_t>& counts)
+      : next_(counts.data()), end_(next_ + counts.size()), left_(counts.empty() ? 0 : *next_++) {}
+
+  uint32_t left() const { return left_; }
+  bool inside() const { return inside_; }
+  void advance(uint32_t pixels) {
+    left_ -= pixels;
+    if (left_ == 0 && next_ != end_) {
+      left_ = *next_++;
+      inside_ = !inside_;
+    }
+  }
+
+ private:
+  const uint32_t* next_;
+  const uint32_t* end_;
+  uint32_t left_;
+  bool inside_ = false;
+};
+
+// Calls segment(pixels, inside_a, inside_b) along both masks. It ends where neither has pixels left in its current run:
+// at the end or, as in the reference, where both come upon a zero-length run at one place.
+template <class Segment>
+void walk_both(const Rle& a, const Rle& b, const Segment& segment) {
+  Runs runs_a(a.counts), runs_b(b.counts);
+  do {
+    const uint32_t pixels = std::min(runs_a.left(), runs_b.left());
+    segment(pixels, runs_a.inside(), runs_b.inside());
+    runs_a.advance(pixels);
+    runs_b.advance(pixels);
+  } while (runs_a.left() != 0 || runs_b.left() != 0);
+}
+
+bool same_size(const Rle& a, const Rle& b) { return a.height == b.height && a.width == b.width; }
+
+Rle merge_two(const Rle& a, const Rle& b, bool intersect) {
+  Rle merged{a.height, a.width, {}};
+  uint32_t run = 0;
+  bool inside = false;
+  walk_both(a, b, [&](uint32_t pixels, bool inside_a, bool inside_b) {
+    const bool now = intersect ? inside_a && inside_b : inside_a || inside_b;
+    if (now != inside) {
+      merged.counts.push_back(run);
+      run = 0;
+      inside = now;
+    }
+    run += pixels;
+  });
+  merged.counts.push_back(run);
+  return merged;
+}
+
+}  // namespace
+
+Rle merge(const std::vector<Rle>& rles, bool intersect) {
+  if (rles.empty()) return {};
+  Rle merged = rles[0];
+  for (size_t i = 1; i < rles.size(); ++i) {
+    if (!same_size(merged, rles[i])) return {};
+    merged = merge_two(merged, rles[i], intersect);
+  }
+  return merged;
+}
+
+double iou_of_runs(const Rle& dt, const Rle& gt, bool crowd) {
+  if (!same_size(dt, gt)) return -1;
+  uint32_t both = 0, either = 0;
+  walk_both(dt, gt, [&](uint32_t pixels, bool inside_dt, bool inside_gt) {
+    both += inside_dt && inside_gt ? pixels : 0;
+    either += inside_dt || inside_gt ? pixels : 0;
+  });
+  if (both == 0) return 0;
+  return double(both) / double(crowd ? area(dt) : either);
+}
+
+double iou(const Box& dt, const Box& gt, bool crowd) {
+  const double w = std::fmin(dt[2] + dt[0], gt[2] + gt[0]) - std::fmax(dt[0], gt[0]);
+  if (w <= 0) return 0;
+  const double h = std::fmin(dt[3] + dt[1], gt[3] + gt[1]) - std::fmax(dt[1], gt[1]);
+  if (h <= 0) return 0;
+  const double both = w * h, area_dt = dt[2] * dt[3];
+  return both / (crowd ? area_dt : area_dt + gt[2] * gt[3] - both);
+}
+
+double iou(const Rle& dt, const Rle& gt, bool crowd) {
+  return iou(to_box(dt), to_box(gt), crowd) > 0 ? iou_of_runs(dt, gt, crowd) : 0;
+}
+
+std::vector<double> iou(const std::vector<Box>& dt, const std::vector<Box>& gt, const std::vector<uint8_t>& iscrowd) {
+  IUQ_ASSERT(gt.size() == iscrowd.size());
+  std::vector<double> out;
+  out.reserve(dt.size() * gt.size());
+  for (const Box& d : dt) {
+    for (size_t g = 0; g < gt.size(); ++g) out.push_back(iou(d, gt[g], iscrowd[g] != 0));
+  }
+  return out;
+}
+
+std::vector<double> iou(const std::vector<Rle>& dt, const std::vector<Rle>& gt, const std::vector<uint8_t>& iscrowd) {
+  std::vector<Box> dt_boxes, gt_boxes;
+  for (const Rle& rle : dt) dt_boxes.push_back(to_box(rle));
+  for (const Rle& rle : gt) gt_boxes.push_back(to_box(rle));
+  std::vector<double> out = iou(dt_boxes, gt_boxes, iscrowd);
+  for (size_t i = 0; i < out.size(); ++i) {
+    const size_t d = i / gt.size(), g = i % gt.size();
+    if (out[i] > 0) out[i] = iou_of_runs(dt[d], gt[g], iscrowd[g] != 0);
+  }
+  return out;
+}
+
+}  // namespace iuq::mask

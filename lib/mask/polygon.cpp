@@ -1,0 +1,127 @@
+#include <algorithm>
+#include <cmath>
+#include <cstdlib>
+
+#include "lib/base/error.h"
+#include "lib/mask/rle.h"
+#include "lib/mask/size.h"
+
+namespace iuq::mask {
+namespace {
+
+constexpr int kScale = 5;        // polygons are walked on a grid of five steps a pixel
+constexpr int kMiddle = 2;       // the step of a pixel at which a column is crossed
+constexpr double kLimit = 1e7;   // pixels; beyond it a hostile edge would be walked for minutes
+
+struct Point {
+  int64_t x, y;
+};
+
+int64_t cut(double value) { return static_cast<int64_t>(value); }  // towards zero, as the reference rounds
+
+int64_t ceil_div(int64_t value, int64_t by) { return value >= 0 ? (value + by - 1) / by : -(-value / by); }
+
+std::vector<Point> to_grid(const double* xy, size_t vertices) {
+  std::vector<Point> points;
+  points.reserve(vertices + 1);
+  for (size_t i = 0; i < vertices; ++i) {
+    const double x = xy[2 * i], y = xy[2 * i + 1];
+    if (!(std::abs(x) <= kLimit && std::abs(y) <= kLimit)) {
+      throw Error(ErrorCode::kBadData, cat("polygon vertex ", i, " (", x, ", ", y, ") is not within +-1e7 pixels"));
+    }
+    points.push_back({cut(kScale * x + .5), cut(kScale * y + .5)});
+  }
+  if (vertices > 0) points.push_back(points.front());
+  return points;
+}
+
+// Collects the pixels (column-major index) at which the outline crosses the middle of a column.
+class Crossings {
+ public:
+  Crossings(int64_t height, int64_t width, std::vector<uint32_t>& out) : height_(height), width_(width), out_(out) {}
+
+  void visit(Point point) {
+    if (started_ && point.x != last_.x) cross(point);
+    last_ = point;
+    started_ = true;
+  }
+
+ private:
+  void cross(Point point) {
+    const int64_t x = point.x < last_.x ? point.x : point.x - 1;
+    if (x < kMiddle || (x - kMiddle) % kScale != 0) return;
+    const int64_t column = (x - kMiddle) / kScale;
+    if (column >= width_) return;
+    const int64_t row = std::clamp<int64_t>(ceil_div(std::min(point.y, last_.y) - kMiddle, kScale), 0, height_);
+    out_.push_back(static_cast<uint32_t>(column * height_ + row));
+  }
+
+  int64_t height_, width_;
+  std::vector<uint32_t>& out_;
+  Point last_{};
+  bool started_ = false;
+};
+
+// Walks from `from` to `to` one step at a time along the longer axis. The other coordinate is always computed from the
+// end with the smaller longer-axis coordinate, so that an edge and its reverse visit the same points.
+void walk(Point from, Point to, Crossings& crossings) {
+  const int64_t dx = std::abs(to.x - from.x), dy = std::abs(to.y - from.y);
+  const bool along_x = dx >= dy;
+  const int64_t length = along_x ? dx : dy;
+  if (length == 0) return crossings.visit(from);
+  const bool flip = along_x ? from.x > to.x : from.y > to.y;
+  if (flip) std::swap(from, to);
+  const double slope = static_cast<double>(along_x ? to.y - from.y : to.x - from.x) / static_cast<double>(length);
+  for (int64_t i = 0; i <= length; ++i) {
+    const int64_t t = flip ? length - i : i;
+    const double minor = static_cast<double>(along_x ? from.y : from.x) + slope * static_cast<double>(t) + .5;
+    crossings.visit(along_x ? Point{from.x + t, cut(minor)} : Point{cut(minor), from.y + t});
+  }
+}
+
+// Sorted crossings to runs; two crossings at one place cancel, which is the even-odd rule.
+void to_runs(std::vector<uint32_t>& places, std::vector<uint32_t>& counts) {
+  std::sort(places.begin(), places.end());
+  uint32_t before = 0;
+  for (uint32_t& place : places) {
+    const uint32_t here = place;
+    place -= before;
+    before = here;
+  }
+  counts.push_back(places[0]);
+  for (size_t i = 1; i < places.size(); ++i) {
+    if (places[i] > 0) {
+      counts.push_back(places[i]);
+    } else if (++i < places.size()) {
+      counts.back() += places[i];
+    }
+  }
+}
+
+Rle from_polygon(const double* xy, size_t numbers, int64_t height, int64_t width) {
+  Rle rle = empty_of(height, width);
+  const std::vector<Point> points = to_grid(xy, numbers / 2);
+  std::vector<uint32_t> places;
+  Crossings crossings(height, width, places);
+  for (size_t i = 0; i + 1 < points.size(); ++i) walk(points[i], points[i + 1], crossings);
+  places.push_back(static_cast<uint32_t>(height * width));
+  to_runs(places, rle.counts);
+  return rle;
+}
+
+}  // namespace
+
+Rle from_polygons(const std::vector<std::vector<double>>& polygons, int64_t height, int64_t width) {
+  if (polygons.empty()) return from_polygon(nullptr, 0, height, width);
+  std::vector<Rle> parts;
+  for (const auto& polygon : polygons) parts.push_back(from_polygon(polygon.data(), polygon.size(), height, width));
+  return merge(parts, /*intersect=*/false);
+}
+
+Rle from_box(const Box& box, int64_t height, int64_t width) {
+  const double x0 = box[0], y0 = box[1], x1 = box[0] + box[2], y1 = box[1] + box[3];
+  const double corners[] = {x0, y0, x0, y1, x1, y1, x1, y0};
+  return from_polygon(corners, 8, height, width);
+}
+
+}  // namespace iuq::mask
