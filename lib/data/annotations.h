@@ -1,0 +1,74 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "lib/data/segment_pool.h"
+
+namespace iuq::data {
+
+struct Category {
+  int64_t id = 0;
+  std::string name;
+  std::string frequency;     // LVIS: "r", "c" or "f"; else empty
+  int64_t image_count = -1;  // LVIS: training images that have it; -1 when not stated
+};
+
+struct Image {
+  int64_t id = 0;
+  std::string file_name;  // as written; LVIS files that have only "coco_url" get its last two parts
+  int64_t height = 0, width = 0;
+  int64_t first = 0, count = 0;                     // its annotations: [first, first + count)
+  std::vector<int64_t> negative, not_exhaustive;    // LVIS, category indices, ascending
+};
+
+struct Annotation {
+  int64_t id = 0;
+  int64_t image_id = 0;
+  int64_t category = 0;           // 0..C-1: rank of the category's id
+  bool crowd = false;
+  double area = 0;                // square pixels, as stated in the file
+  std::array<double, 4> box{};    // x, y, width, height in pixels, as stated in the file
+};
+
+/// A COCO or LVIS annotation file, checked as a whole when loaded and held in less memory than its text.
+class Dataset {
+ public:
+  /// Reads and checks the file. A missing "area" or "bbox" is computed from the mask, a missing "iscrowd" is 0.
+  /// Errors: kNoInput, kIo, kBadData naming file, section, record, id, key and value for anything that is not as the
+  /// format says: a wrong type, a duplicate id, an annotation of an unknown image or category, a bad segmentation.
+  static Dataset load(const std::string& path);
+
+  const std::string& path() const { return path_; }
+  const std::vector<Category>& categories() const { return categories_; }    // ascending id
+  const std::vector<Image>& images() const { return images_; }               // file order
+  const std::vector<Annotation>& annotations() const { return annotations_; }  // by image, then file order
+  std::span<const Annotation> annotations_of(const Image& image) const;
+  /// Whether the file has LVIS's federated fields, which evaluation has to honour.
+  bool is_lvis() const { return is_lvis_; }
+
+  int64_t image_index(int64_t image_id) const;        // -1 when there is none
+  int64_t category_index(int64_t category_id) const;  // -1 when there is none
+  /// Mask of annotations()[index] in its image's frame, rasterised as pycocotools does.
+  mask::Rle mask(int64_t index) const;
+  /// Its polygons (x, y, x, y, ... in pixels), or nothing when it is RLE.
+  std::optional<std::vector<std::vector<double>>> polygons(int64_t index) const;
+
+ private:
+  friend class DatasetLoader;
+
+  std::string path_;
+  std::vector<Category> categories_;
+  std::vector<Image> images_;
+  std::vector<Annotation> annotations_;
+  std::vector<SegmentPool::Handle> segments_;  // of annotations_
+  std::vector<std::pair<int64_t, int64_t>> image_of_id_;  // (id, index), ascending
+  SegmentPool pool_;
+  bool is_lvis_ = false;
+};
+
+}  // namespace iuq::data

@@ -1,0 +1,109 @@
+#include "lib/data/image.h"
+
+#include <algorithm>
+#include <opencv2/core.hpp>
+#include <opencv2/imgcodecs.hpp>
+#include <opencv2/imgproc.hpp>
+#include <string_view>
+
+#include "lib/base/error.h"
+#include "lib/data/image_header.h"
+#include "lib/io/atomic_file.h"
+
+namespace iuq::data {
+namespace {
+
+constexpr int64_t kMaxPixels = int64_t{1} << 30;
+
+[[noreturn]] void bad(const std::string& path, const std::string& what) {
+  throw Error(ErrorCode::kBadData, cat("image \"", path, "\" ", what));
+}
+
+[[noreturn]] void wrong_size(const std::string& path, int64_t h, int64_t w, int64_t want_h, int64_t want_w) {
+  const bool turned = h == want_w && w == want_h;
+  bad(path, cat("is ", h, " x ", w, " (height x width), but the annotation file says ", want_h, " x ", want_w,
+                turned ? "; perhaps its EXIF orientation was ignored when it was annotated" : ""));
+}
+
+void check_header(const std::string& path, const std::string& bytes, int64_t want_h, int64_t want_w) {
+  const ImageHeader header = read_image_header(bytes);
+  if (!header.complete) bad(path, "is truncated: its end marker is missing");
+  if (header.kind == FileKind::kOther) return;
+  if (header.height < 1 || header.width < 1 || header.height * header.width > kMaxPixels) {
+    bad(path, cat("states a size of ", header.height, " x ", header.width, " (height x width)"));
+  }
+  // EXIF may still turn it; anything else need not be decoded to be refused.
+  const bool straight = header.height == want_h && header.width == want_w;
+  const bool turned = header.height == want_w && header.width == want_h;
+  if (want_h > 0 && !straight && !turned) wrong_size(path, header.height, header.width, want_h, want_w);
+}
+
+cv::Mat wrap(const Pixels& image) {
+  IUQ_ASSERT(image.height > 0 && image.width > 0);
+  IUQ_ASSERT(image.bgr.size() == static_cast<size_t>(3 * image.height * image.width));
+  // cv::Mat has no const view of foreign memory; nothing here writes through it.
+  return cv::Mat(static_cast<int>(image.height), static_cast<int>(image.width), CV_8UC3,
+                 const_cast<uint8_t*>(image.bgr.data()));
+}
+
+}  // namespace
+
+Pixels read_image(const std::string& path, int64_t expected_height, int64_t expected_width) {
+  const std::string bytes = io::read_text(path);
+  if (bytes.empty()) bad(path, "is an empty file");
+  if (bytes.size() > size_t{1} << 30) bad(path, "is larger than 1 GiB");
+  check_header(path, bytes, expected_height, expected_width);
+  cv::Mat decoded;
+  try {
+    const cv::Mat raw(1, static_cast<int>(bytes.size()), CV_8UC1, const_cast<char*>(bytes.data()));
+    decoded = cv::imdecode(raw, cv::IMREAD_COLOR);
+  } catch (const cv::Exception& e) {
+    bad(path, cat("cannot be decoded: ", e.err));
+  }
+  if (decoded.empty()) bad(path, "cannot be decoded: it is not an image, or it is damaged");
+  if (expected_height > 0 && (decoded.rows != expected_height || decoded.cols != expected_width)) {
+    wrong_size(path, decoded.rows, decoded.cols, expected_height, expected_width);
+  }
+  Pixels out{decoded.rows, decoded.cols, {}};
+  out.bgr.reserve(static_cast<size_t>(3 * out.height * out.width));
+  for (int y = 0; y < decoded.rows; ++y) {
+    const uint8_t* row = decoded.ptr<uint8_t>(y);
+    out.bgr.insert(out.bgr.end(), row, row + 3 * out.width);
+  }
+  return out;
+}
+
+Pixels resize(const Pixels& image, int64_t height, int64_t width) {
+  IUQ_ASSERT(height > 0 && width > 0);
+  Pixels out{height, width, std::vector<uint8_t>(static_cast<size_t>(3 * height * width))};
+  cv::Mat to = wrap(out);
+  cv::resize(wrap(image), to, to.size(), 0, 0, cv::INTER_LINEAR);
+  return out;
+}
+
+std::pair<int64_t, int64_t> fit_size(int64_t height, int64_t width, int64_t short_side, int64_t long_side) {
+  IUQ_ASSERT(height > 0 && width > 0 && short_side > 0 && long_side > 0);
+  const double scale = static_cast<double>(short_side) / static_cast<double>(std::min(height, width));
+  double h = height < width ? static_cast<double>(short_side) : scale * static_cast<double>(height);
+  double w = height < width ? scale * static_cast<double>(width) : static_cast<double>(short_side);
+  if (std::max(h, w) > static_cast<double>(long_side)) {
+    const double down = static_cast<double>(long_side) / std::max(h, w);
+    h *= down;
+    w *= down;
+  }
+  const auto rounded = [](double x) { return std::max<int64_t>(1, static_cast<int64_t>(x + 0.5)); };
+  return {rounded(h), rounded(w)};
+}
+
+std::vector<uint8_t> encode_png(const Pixels& image) {
+  std::vector<uint8_t> out;
+  cv::imencode(".png", wrap(image), out, {cv::IMWRITE_PNG_COMPRESSION, 1});
+  return out;
+}
+
+void write_png(const std::string& path, const Pixels& image) {
+  const std::vector<uint8_t> bytes = encode_png(image);
+  io::write_text(path, std::string(bytes.begin(), bytes.end()));
+}
+
+}  // namespace iuq::data
