@@ -1,0 +1,92 @@
+# Builds, tests and runs iuq. `make` alone prints the map. Everything needed is fetched by `make deps`, which the other
+# targets call by themselves; outputs go to build/ and runs/, nothing else is written.
+#
+# Settings: JOBS=n (compilers at once), BUILD=folder, PREFIX=folder (install), IUQ_TORCH=auto|system|folder, CI=true
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+BUILD ?= build
+PREFIX ?= /usr/local
+RECIPE ?= toy
+IUQ_TORCH ?= auto
+JOBS ?= $(shell scripts/jobs.sh)
+WERROR := $(if $(filter-out 0 false,$(CI)),ON,OFF)
+
+# OpenMP threads that spin while they wait make two busy processes 20 times slower.
+export OMP_WAIT_POLICY := PASSIVE
+export IUQ_TORCH RECIPE MODEL DATA WEIGHTS SHARDS FROM TO DRY FORCE LAUNCH BUILD
+
+CONFIGURE = cmake -S . -B $(BUILD) -G Ninja -DCMAKE_BUILD_TYPE=Release -DIUQ_TORCH=$(IUQ_TORCH) \
+  -DIUQ_WERROR=$(WERROR) -DCMAKE_INSTALL_PREFIX=$(PREFIX)
+NINJA = nice ninja -j$(JOBS)
+CTEST = ctest --output-on-failure --no-tests=error
+
+.PHONY: help deps configure all tools test check test-all test-system-torch demo run bench lint format install clean \
+  update-golden
+
+help: ## print this map
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' Makefile
+	@echo
+	@echo "  make run RECIPE=coco DATA=/data/coco MODEL=condinst FROM=20 TO=41 DRY=1 LAUNCH=pipelines/launch/slurm.sh"
+	@echo "  recipes: $(basename $(notdir $(filter-out %/common.sh,$(wildcard pipelines/*.sh))))"
+
+deps: ## install what is missing to build: compiler, libraries, LibTorch
+	@scripts/deps.sh
+
+configure: deps
+	@mkdir -p $(BUILD)
+	@$(CONFIGURE) >$(BUILD)/configure.log 2>&1 || { cat $(BUILD)/configure.log >&2; exit 1; }
+	@sed -n 's/^-- \(LibTorch [0-9]\)/\1/p' $(BUILD)/configure.log
+
+all: configure ## build everything into build/, the tools into build/bin
+	$(NINJA) -C $(BUILD)
+
+tools: configure ## build the iuq-* tools alone
+	$(NINJA) -C $(BUILD) iuq_tools
+
+test: all ## build, then run the tests that take minutes: units, command lines, parity with the references
+	$(CTEST) --test-dir $(BUILD) -j$(JOBS) -L '^(unit|cli|parity)$$' -LE '^slow$$'
+
+check: test ## the same as test
+
+test-all: all ## every test, with the slow ones: end to end, killed processes, Slurm if it is there
+	$(CTEST) --test-dir $(BUILD) -LE '^bench$$'
+
+test-system-torch: ## build the libraries and unit tests against libtorch-dev in build-system/, and run them
+	@IUQ_TORCH=system scripts/deps.sh
+	@$(MAKE) --no-print-directory BUILD=build-system IUQ_TORCH=system unit-tests
+
+.PHONY: unit-tests
+unit-tests: configure
+	$(NINJA) -C $(BUILD) iuq_unit_tests
+	$(CTEST) --test-dir $(BUILD) -j$(JOBS) -L '^unit$$' -LE '^slow$$'
+
+demo: tools ## the whole chain on a made-up data set: base, control and method trained, judged and drawn
+	@pipelines/toy.sh
+
+run: $(if $(DRY),,tools) ## run a recipe: RECIPE= MODEL= DATA= WEIGHTS= SHARDS= FROM= TO= DRY=1 FORCE=1 LAUNCH=
+	@pipelines/$(RECIPE).sh
+
+bench: all ## time the hot parts, one at a time
+	$(CTEST) --test-dir $(BUILD) -j1 -L '^bench$$' -V
+
+lint: ## shellcheck, and the includes against the layer picture
+	@scripts/deps.sh lint
+	shellcheck -x $$(git ls-files '*.sh' .ci/run)
+	scripts/check_layers.sh
+
+format: ## clang-format the C++ files that differ from the last commit
+	@scripts/deps.sh format
+	scripts/format.sh
+
+install: all ## install the tools into PREFIX/bin (default /usr/local)
+	cmake --install $(BUILD)
+
+update-golden: all ## rewrite the expected outputs of the command line tests; look at git diff afterwards
+	UPDATE=1 ctest --test-dir $(BUILD) -L '^cli$$'
+
+clean: ## remove build/ and build-system/; runs/ and .deps/ stay
+	rm -rf $(BUILD) build-system
