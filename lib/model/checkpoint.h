@@ -34,8 +34,14 @@ void save_checkpoint(const std::string& path, const Segmenter& segmenter, const 
                      const view::InputConfig& input, const std::vector<data::Category>& categories,
                      const nlohmann::json& provenance);
 
-/// Fills `segmenter` from converted weights that may hold only a part (a backbone). Returns the names it did not fill.
-/// Error(kBadData) for a tensor of the wrong shape, or one that the segmenter does not have.
-std::vector<std::string> load_weights(Segmenter& segmenter, const std::string& path, view::InputConfig& input);
+/// Fills `segmenter` from converted weights that may hold only a part (a backbone), or from a checkpoint. Tensors whose
+/// name starts with one of `skip` stay as they are (a class layer for other categories). Takes the preprocessing the
+/// weights were made for into `input`. Returns the names that were not filled. Nothing changes when it throws.
+/// Error(kBadData) for a tensor of the wrong shape or one that the segmenter does not have, and for weights that do not
+/// state their preprocessing.
+std::vector<std::string> load_weights(Segmenter& segmenter, const std::string& path,
+                                      const std::vector<std::string>& skip, view::InputConfig& input);
+/// The provenance a weights file carries, or null.
+nlohmann::json weights_provenance(const std::string& path);
 
 }  // namespace iuq::model

@@ -59,7 +59,8 @@ using Losses = std::vector<std::pair<std::string, at::Tensor>>;
 struct Prediction {
   at::Tensor scores;  // [K] float32 in [0, 1], descending
   at::Tensor labels;  // [K] int64, category index
-  at::Tensor masks;   // [K, H, W] float32, foreground probability at the mask stride, over the whole canvas
+  at::Tensor masks;   // [K, H, W] float32 over the whole canvas, at the mask stride, in the scale the segmenter resizes in
+  double threshold = 0.5;  // foreground is where the resized mask exceeds it
 };
 
 /// A query-based instance segmenter. `uniq`, `train`, `infer` and the tools know segmenters through this only.

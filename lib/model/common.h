@@ -1,0 +1,32 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <vector>
+
+#include "lib/view/scene.h"
+
+// Pieces that several segmenters share.
+namespace iuq::model {
+
+/// Sigmoid focal loss of logits [...] float32 against targets [...] of 0 and 1, summed: [] float32.
+/// The positive term weighs alpha, the negative 1 - alpha. Source: models.md 0.2 "focal"; RetinaNet paper, Eq. (5).
+at::Tensor focal_loss_sum(const at::Tensor& logits, const at::Tensor& targets, double alpha = 0.25, double gamma = 2);
+
+/// 1 - 2 sum(pt) / (sum p^2 + eps + sum t^2 + eps), p = sigmoid(logits): [N, M] x [N, M] -> [N] float32.
+/// `weight` [N or 1, M] float32 of 0 and 1, or undefined: cells left out of all sums. Source: models.md 3.4.
+at::Tensor dice_loss(const at::Tensor& logits, const at::Tensor& targets, const at::Tensor& weight, double eps);
+
+/// Quarter-size masks as SOLO's targets: a cell is set when at least two of its four central pixels are.
+/// [N, Hi, Wi] bool, sides multiples of 4 -> [N, Hi/4, Wi/4] bool. Source: models.md 3.3 (equals cv2's exact 1/4 resize).
+at::Tensor quarter_masks(const at::Tensor& masks);
+
+/// Gives each empty mask the one cell nearest to the centroid of its full-size mask, so that small instances are
+/// represented. cells [N, H, W] bool at `stride`, masks [N, Hi, Wi] bool.
+at::Tensor with_centre_cells(const at::Tensor& cells, const at::Tensor& masks, int64_t stride);
+
+/// Per mask: x and y of the centroid (mean pixel index), width and height of its box (max - min + 1), and the pixel
+/// count: [N, 5] float64 on the CPU; all 0 for an empty mask.
+at::Tensor mask_geometry(const at::Tensor& masks);
+
+}  // namespace iuq::model

@@ -1,0 +1,54 @@
+#include <torch/types.h>
+
+#include <map>
+#include <nlohmann/json.hpp>
+
+#include "lib/base/config.h"
+#include "lib/base/error.h"
+#include "lib/model/segmenter.h"
+#include "lib/model/solov2/solov2.h"
+#include "lib/nn/conv.h"
+
+namespace iuq::model {
+namespace {
+
+struct Entry {
+  std::shared_ptr<Segmenter> (*make)(const nlohmann::json& config, int64_t classes);
+  nlohmann::json (*effective)(const nlohmann::json& config);
+};
+
+template <class Model, class Config>
+Entry entry() {
+  return {[](const nlohmann::json& config, int64_t classes) -> std::shared_ptr<Segmenter> {
+            return std::make_shared<Model>(config.get<Config>(), classes);
+          },
+          [](const nlohmann::json& config) -> nlohmann::json { return config.get<Config>(); }};
+}
+
+// The one place that lists the segmenters.
+const std::map<std::string, Entry>& segmenters() {
+  static const std::map<std::string, Entry> table = {{"solov2", entry<Solov2, Solov2Config>()}};
+  return table;
+}
+
+const Entry& entry_of(const nlohmann::json& config) {
+  std::string known;
+  for (const auto& [name, unused] : segmenters()) known += (known.empty() ? "" : ", ") + name;
+  const bool named = config.is_object() && config.contains("name");
+  check_config(named && config["name"].is_string() && segmenters().count(config["name"]) > 0, "model.name",
+               named ? config["name"] : nlohmann::json(), "one of " + known);
+  return segmenters().at(config["name"]);
+}
+
+}  // namespace
+
+std::shared_ptr<Segmenter> make_segmenter(const nlohmann::json& config, int64_t classes, uint64_t seed) {
+  if (classes < 1) throw Error(ErrorCode::kBadData, "a segmenter needs at least one category");
+  auto segmenter = entry_of(config).make(config, classes);
+  nn::init_modules_(*segmenter, seed);
+  return segmenter;
+}
+
+nlohmann::json effective_model_config(const nlohmann::json& config) { return entry_of(config).effective(config); }
+
+}  // namespace iuq::model

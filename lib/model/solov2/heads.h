@@ -1,0 +1,50 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+#include <torch/nn/module.h>
+#include <torch/nn/pimpl.h>
+
+#include <vector>
+
+#include "lib/model/solov2/config.h"
+#include "lib/nn/conv.h"
+
+namespace iuq::model {
+
+/// Category and kernel branches on the grids of five levels; names as AdelaiDet's ins_head. Source: models.md 3.1, 3.2.
+class Solov2InstanceHeadImpl : public torch::nn::Module {
+ public:
+  Solov2InstanceHeadImpl(const Solov2Config& config, int64_t classes);
+  /// p2..p6 -> five class maps [B, C, S, S] (logits), then five kernel maps [B, D, S, S].
+  std::vector<at::Tensor> forward(const std::vector<at::Tensor>& neck);
+
+ private:
+  using Tower = std::vector<std::pair<nn::Conv, nn::GroupNorm>>;
+  Tower add_tower(const char* name, int64_t in, const Solov2Config& config);
+  static at::Tensor run(const Tower& tower, at::Tensor x);
+
+  std::vector<int64_t> grids_;
+  Tower category_, kernel_;
+  nn::Conv category_out_{nullptr}, kernel_out_{nullptr};
+};
+TORCH_MODULE(Solov2InstanceHead);
+
+/// Unified mask features at stride 4; names as AdelaiDet's mask_head. Source: models.md 3.1, 3.2.
+class Solov2MaskHeadImpl : public torch::nn::Module {
+ public:
+  explicit Solov2MaskHeadImpl(const Solov2Config& config);
+  /// p2..p6 (p6 is not used) -> [B, D, H, W] float32 >= 0 at stride 4.
+  at::Tensor forward(const std::vector<at::Tensor>& neck);
+
+ private:
+  struct Step {
+    nn::Conv conv;
+    nn::GroupNorm norm;
+  };
+  std::vector<std::vector<Step>> levels_;
+  nn::Conv out_{nullptr};
+  nn::GroupNorm out_norm_{nullptr};
+};
+TORCH_MODULE(Solov2MaskHead);
+
+}  // namespace iuq::model

@@ -1,0 +1,104 @@
+#include "lib/nn/conv.h"
+
+#include <ATen/CPUGeneratorImpl.h>
+#include <torch/types.h>
+
+#include <cmath>
+
+#include "lib/base/error.h"
+#include "lib/base/rng.h"
+
+namespace iuq::nn {
+namespace {
+
+constexpr double kEps = 1e-5;
+
+}  // namespace
+
+void init_modules_(torch::nn::Module& root, uint64_t seed) {
+  for (const auto& item : root.named_modules("", /*include_self=*/false)) {
+    if (auto* module = dynamic_cast<Initialised*>(item.value().get())) {
+      module->init_(at::detail::createCPUGenerator(Rng(seed, "init " + item.key()).next()));
+    }
+  }
+}
+
+NormKind norm_kind(const std::string& name) {
+  if (name == "frozen") return NormKind::kFrozen;
+  if (name == "batch") return NormKind::kBatch;
+  throw Error(ErrorCode::kConfig, cat("config: \"model.norm\" is \"", name, "\", must be \"frozen\" or \"batch\""));
+}
+
+NormImpl::NormImpl(int64_t channels, NormKind kind) : kind_(kind) {
+  const auto add = [&](const char* name, const at::Tensor& value, bool trains) {
+    return trains ? register_parameter(name, value) : register_buffer(name, value);
+  };
+  const bool trains = kind == NormKind::kBatch;
+  weight_ = add("weight", torch::ones({channels}), trains);
+  bias_ = add("bias", torch::zeros({channels}), trains);
+  mean_ = add("running_mean", torch::zeros({channels}), false);
+  // detectron2's untouched frozen norm is the identity.
+  var_ = add("running_var", torch::full({channels}, trains ? 1.0 : 1.0 - kEps), false);
+}
+
+at::Tensor NormImpl::forward(const at::Tensor& x) {
+  const bool batch_statistics = kind_ == NormKind::kBatch && is_training();
+  return at::batch_norm(x, weight_, bias_, mean_, var_, batch_statistics, /*momentum=*/0.1, kEps,
+                        /*cudnn_enabled=*/true);
+}
+
+ConvImpl::ConvImpl(const Options& options) : options_(options) {
+  weight_ = register_parameter("weight", torch::zeros({options.out, options.in, options.kernel, options.kernel}));
+  if (options.bias) bias_ = register_parameter("bias", torch::full({options.out}, options.bias_value));
+  if (options.norm != NormKind::kNone) norm_ = register_module("norm", Norm(options.out, options.norm));
+}
+
+at::Tensor ConvImpl::forward(const at::Tensor& x) {
+  const at::Tensor y = at::conv2d(x, weight_, bias_, options_.stride, options_.kernel / 2);
+  return norm_ ? norm_->forward(y) : y;
+}
+
+void ConvImpl::init_(at::Generator generator) {
+  const torch::NoGradGuard guard;
+  const auto area = static_cast<double>(options_.kernel * options_.kernel);
+  switch (options_.init) {
+    case ConvInit::kHeFanOut:
+      weight_.normal_(0, std::sqrt(2.0 / (area * static_cast<double>(options_.out))), generator);
+      break;
+    case ConvInit::kXavierUniform: {
+      const double bound = std::sqrt(3.0 / (area * static_cast<double>(options_.in)));
+      weight_.uniform_(-bound, bound, generator);
+      break;
+    }
+    case ConvInit::kSmall:
+      weight_.normal_(0, 0.01, generator);
+      break;
+  }
+  if (bias_.defined()) bias_.fill_(options_.bias_value);
+}
+
+GroupNormImpl::GroupNormImpl(int64_t groups, int64_t channels) : groups_(groups) {
+  if (channels % groups != 0) {
+    throw Error(ErrorCode::kConfig, cat("config: ", channels, " channels cannot be normalised in ", groups, " groups"));
+  }
+  weight_ = register_parameter("weight", torch::ones({channels}));
+  bias_ = register_parameter("bias", torch::zeros({channels}));
+}
+
+at::Tensor GroupNormImpl::forward(const at::Tensor& x) {
+  return at::group_norm(x, groups_, weight_, bias_, kEps);
+}
+
+at::Tensor with_coordinates(const at::Tensor& x) {
+  const int64_t height = x.size(2);
+  const int64_t width = x.size(3);
+  const at::Tensor column = at::linspace(-1, 1, width, x.options()).view({1, 1, 1, width});
+  const at::Tensor row = at::linspace(-1, 1, height, x.options()).view({1, 1, height, 1});
+  return at::cat({x, column.expand({x.size(0), 1, height, width}), row.expand({x.size(0), 1, height, width})}, 1);
+}
+
+at::Tensor resize_bilinear(const at::Tensor& x, int64_t height, int64_t width) {
+  return at::upsample_bilinear2d(x, {height, width}, /*align_corners=*/false);
+}
+
+}  // namespace iuq::nn
