@@ -1,0 +1,33 @@
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "lib/eval/config.h"
+#include "lib/eval/detections.h"
+#include "lib/eval/ground_truth.h"
+
+namespace iuq::eval {
+
+/// One image of one category: the unit in which detections are matched.
+struct Cell {
+  uint32_t category = 0, image = 0;
+  uint32_t gt_begin = 0, gt_end = 0;  // into Cells::gt
+  uint32_t dt_begin = 0, dt_end = 0;  // into Cells::dt
+  uint32_t out_begin = 0;             // its rows in the match table
+  uint32_t out_end = 0;
+};
+
+/// Annotations and detections by category, then image. Cells with neither are absent.
+struct Cells {
+  std::vector<uint32_t> gt;          // indices into GroundTruth::annotations, in the reference's order within a cell
+  std::vector<uint32_t> dt;          // indices into Detections::records, likewise
+  std::vector<Cell> cells;           // ascending category, then image id
+  std::vector<size_t> first;         // [K + 1] cells of category k are first[k] .. first[k + 1]
+  uint32_t rows = 0;                 // detections left after the cut per cell
+};
+
+/// K is 1 when categories are pooled; then a cell lists its categories one after the other by id.
+Cells group(const GroundTruth& truth, const Detections& detections, const EvalConfig& config);
+
+}  // namespace iuq::eval

@@ -1,0 +1,31 @@
+#include "lib/eval/evaluate.h"
+
+#include "lib/base/error.h"
+#include "lib/base/log.h"
+
+namespace iuq::eval {
+
+std::vector<Summary> evaluate(const std::string& annotations, const std::string& predictions, const EvalConfig& config,
+                              const CurvesVisitor& visit) {
+  config.check();
+  if (annotations == "-" && predictions == "-") {
+    throw Error(ErrorCode::kUsage, "annotations and predictions cannot both come from stdin");
+  }
+  const GroundTruth truth = load_ground_truth(annotations, config);
+  const Detections detections = load_detections(predictions, truth, config);
+  const Cells cells = group(truth, detections, config);
+  std::vector<Summary> out;
+  for (const IouType type : config.iou_types) {
+    const Problem problem{truth, detections, cells, config, type};
+    const MatchTable table = match(problem);
+    const Curves curves = accumulate(problem, table);
+    if (visit) visit(type, curves);
+    out.push_back(summarize(problem, table, curves));
+  }
+  for (const std::string& area : out[0].empty_areas) {
+    log::warning(cat("no annotation is ", area, "; its numbers are -1 (undefined), not 0"));
+  }
+  return out;
+}
+
+}  // namespace iuq::eval

@@ -1,0 +1,51 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "lib/eval/config.h"
+#include "lib/mask/rle.h"
+
+namespace iuq::eval {
+
+struct Image {
+  int64_t id = 0;
+  int64_t height = -1, width = -1;  // -1: the file does not say
+  std::vector<int64_t> negative;        // LVIS: categories known to be absent, ascending
+  std::vector<int64_t> not_exhaustive;  // LVIS: categories not annotated in full, ascending
+};
+
+struct Category {
+  int64_t id = 0;
+  std::string name;
+  char frequency = 0;  // LVIS: 'r', 'c' or 'f'
+  int listed = 1;      // how often the file lists this id
+};
+
+struct Annotation {
+  int64_t id = 0;
+  uint32_t image = 0, category = 0;  // indices into images and categories
+  double area = 0;                   // the field of the file, in pixels; never measured
+  bool crowd = false;
+  bool ignore = false;
+  mask::Box box{};       // when boxes are evaluated
+  mask::Rle mask;        // when masks are evaluated
+  mask::Box mask_box{};  // of `mask`
+};
+
+/// The annotations file, as the protocol sees it.
+struct GroundTruth {
+  std::vector<Image> images;            // ascending id, each once
+  std::vector<Category> categories;     // ascending id, each once
+  std::vector<Annotation> annotations;  // what counts, in the order the reference visits it
+  std::unordered_map<int64_t, uint32_t> image_of, category_of;  // id to index
+};
+
+/// Reads "images", "categories" and "annotations" of the file ("-" is stdin). Annotations of images or categories that
+/// are not listed do not count; of annotations that share an id the last one holds, as in the reference.
+/// Errors: kNoInput, kIo, kBadData naming file, section, index and key.
+GroundTruth load_ground_truth(const std::string& path, const EvalConfig& config);
+
+}  // namespace iuq::eval

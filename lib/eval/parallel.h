@@ -1,0 +1,12 @@
+#pragma once
+
+#include <cstddef>
+#include <functional>
+
+namespace iuq::eval {
+
+/// body(begin, end) over [0, count) in pieces of `grain`, handed out in order to `threads` threads. If bodies throw, the
+/// exception of the first piece in order is rethrown, whatever the number of threads.
+void parallel_for(size_t count, size_t grain, int threads, const std::function<void(size_t, size_t)>& body);
+
+}  // namespace iuq::eval
