@@ -12,8 +12,8 @@ void SynthConfig::check() const {
   const auto field = [](bool ok, const char* name, const nlohmann::json& value, const std::string& must) {
     check_config(ok, std::string("synth.") + name, value, must);
   };
-  field(images >= 1 && images <= 1000000, "images", images, "1..1000000");
-  field(val_images >= 0 && val_images <= 1000000, "val_images", val_images, "0..1000000");
+  field(images >= 1 && images <= 200000, "images", images, "1..200000");
+  field(val_images >= 0 && val_images <= 200000, "val_images", val_images, "0..200000");
   field(height >= 32 && height <= 4096, "height", height, "32..4096");
   field(width >= 32 && width <= 4096, "width", width, "32..4096");
   field(categories >= 0 && categories <= kShapeCount, "categories", categories, cat("0..", kShapeCount));

@@ -8,8 +8,8 @@ namespace iuq::data {
 
 /// The built-in "lookalikes" data set; section "synth" of a config.
 struct SynthConfig {
-  int64_t images = 400;          // training images, 1..1000000
-  int64_t val_images = 100;      // validation images, 0..1000000
+  int64_t images = 400;          // training images, 1..200000
+  int64_t val_images = 100;      // validation images, 0..200000
   int64_t height = 128;          // pixels, 32..4096
   int64_t width = 128;
   int64_t categories = 0;        // kinds of shapes, 1..12; 0: 6 for coco, 12 for lvis
