@@ -1,0 +1,56 @@
+#!/usr/bin/env bash
+# Writes RUN/summary.json and RUN/summary.txt from the AP of the runs in RUN:   summary.sh RUN NAME...
+#
+# summary.json: {"recipe", "<name>_ap" ..., "results": {"<name>": {"AP", "AP50", "AP75", "APs", "APm", "APl"}},
+# "seconds": {"<stage>": s}, "versions": {"iuq"}}; AP in [0, 1], -1 where there is nothing to judge. An interrupted
+# stage's seconds are those of all its parts.
+set -euo pipefail
+export LC_ALL=C
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+run=$1
+shift
+metrics=(AP AP50 AP75 APs APm APl)
+
+# value RUN METRIC   of the masks
+value() {
+  pipelines/json_numbers.sh "$run/$1/ap.json" | awk -F '\t' -v path="segm.$2" '$1 == path { print $2; found = 1; exit }
+    END { exit !found }' || { echo "summary: error: $run/$1/ap.json has no number segm.$2" >&2; exit 65; }
+}
+
+seconds() {
+  awk -F '\t' '
+    { open[$1] += $2 }
+    $3 == 0 { total[$1] = open[$1]; if (!seen[$1]++) order[++n] = $1 }
+    $3 != 75 { open[$1] = 0 }
+    END { for (i = 1; i <= n; ++i) printf "%s\"%s\": %d", (i > 1 ? ", " : ""), order[i], total[order[i]] }
+  ' "$run/seconds.tsv"
+}
+
+headline='' results=''
+table=$(printf '%-10s' "mask AP %"; printf '%7s' "${metrics[@]}")
+for name in "$@"; do
+  fields='' row=$(printf '%-10s' "$name")
+  for metric in "${metrics[@]}"; do
+    number=$(value "$name" "$metric")
+    [[ $metric != AP ]] || headline+="\"${name}_ap\": $number, "
+    fields+=", \"$metric\": $number"
+    row+=$(awk -v x="$number" 'BEGIN { if (x < 0) printf "%7s", "-"; else printf "%7.1f", 100 * x }')
+  done
+  results+=", \"$name\": {${fields#, }}"
+  table+=$'\n'$row
+done
+version=$(iuq-eval --version)
+recipe=$(basename "$run")
+
+printf '{"recipe": "%s", %s"results": {%s},\n "seconds": {%s},\n "versions": {"iuq": "%s"}}\n' \
+  "$recipe" "$headline" "${results#, }" "$(seconds)" "${version#iuq-eval }" >"$run/summary.json.tmp"
+{
+  echo "$table"
+  echo
+  pictures=()
+  for name in "$@"; do [[ ! -e $run/$name/contact.png ]] || pictures+=("$run/$name/contact.png"); done
+  (( ! ${#pictures[@]} )) || printf 'pictures: %s\n' "${pictures[*]}"
+  printf 'all numbers: %s\n' "$run/summary.json"
+} >"$run/summary.txt.tmp"
+mv "$run/summary.json.tmp" "$run/summary.json"
+mv "$run/summary.txt.tmp" "$run/summary.txt"

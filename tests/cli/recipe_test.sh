@@ -1,0 +1,59 @@
+#!/usr/bin/env bash
+# The recipes with stand-in tools: every stage gets what an earlier one made, and the summary is right.
+set -uo pipefail
+source_dir=$(realpath "$(dirname "${BASH_SOURCE[0]}")/../..")
+# shellcheck source=tests/cli/check.sh
+source "$source_dir/tests/cli/check.sh"
+unset FROM TO DRY FORCE MODEL SHARDS LAUNCH RECIPE BUILD ONLY WEIGHTS
+
+export CALLS=$TMP/calls RUNS=$TMP/runs TOOLS=$TMP/bin
+OUTPUT=$TMP/output
+mkdir "$TMP/bin"
+for tool in synth train cache mine predict eval convert; do
+  ln -s "$source_dir/tests/cli/stand_in.sh" "$TMP/bin/iuq-$tool"
+done
+
+recipe() {
+  local name=$1
+  shift
+  : >"$CALLS"
+  rc=0
+  env "$@" "$source_dir/pipelines/$name.sh" >"$OUTPUT" 2>"$TMP/stderr" || rc=$?
+}
+
+recipe toy DRY=1
+expect "toy can be looked at without anything built" same "$rc" 0
+expect "a look writes nothing" test ! -e "$RUNS"
+expect "a look shows the last stage" has "$TMP/stderr" "70-summary: would run"
+
+recipe toy
+expect "toy runs" same "$rc" 0
+expect "toy calls 1 + 3 trainings + cache + mine + 3 predictions + 3 evaluations" same "$(wc -l <"$CALLS")" 12
+expect "the table has all three runs in percent" same "$(grep -cE '^(base|control|method) +25\.0 +50\.0 +20\.0 +- +30\.0 +40\.0$' "$OUTPUT")" 3
+expect "the summary has the headline numbers" has "$RUNS/toy/summary.json" '"base_ap": 0.25, "control_ap": 0.25, "method_ap": 0.25'
+expect "the summary has the seconds of each stage" has "$RUNS/toy/summary.json" '"41-method": '
+expect "the summary has the version" has "$RUNS/toy/summary.json" '"versions": {"iuq": "0.0.0 (stand-in)"}'
+expect "the summary is JSON with 6 numbers a run" same "$("$source_dir/pipelines/json_numbers.sh" "$RUNS/toy/summary.json" | grep -c '^results\.')" 18
+recipe toy
+expect "a second run calls nothing" same "$(wc -l <"$CALLS")" 0
+expect "and still shows the table" has "$OUTPUT" "method"
+
+recipe toy MODEL=solov2 SHARDS=3 LOCAL_JOBS=2
+expect "shards are cached one by one" same "$(grep -c '^iuq-cache.*--shard [0-2]/3' "$CALLS")" 3
+expect "training reads all shards" has "$CALLS" "shard-000-of-003.h5 $RUNS/toy-solov2/features/shard-001-of-003.h5 "
+
+recipe coco
+expect "coco without DATA is a usage error" same "$rc" 64
+mkdir -p "$TMP/coco/annotations" "$TMP/coco/train2017" "$TMP/coco/val2017"
+echo '{}' | tee "$TMP/coco/annotations/instances_train2017.json" >"$TMP/coco/annotations/instances_val2017.json"
+echo pretrained >"$TMP/r50.pth"
+recipe coco DATA="$TMP/coco" WEIGHTS="$TMP/r50.pth"
+expect "coco runs" same "$rc" 0
+expect "coco starts from the converted weights" has "$CALLS" "--weights $RUNS/coco/weights.safetensors"
+expect "coco predicts on the validation images" has "$CALLS" "--images $TMP/coco/val2017"
+
+printf '%s' '{"a": [1, {"b": -2.5e-3}, [3]], "c \" : {": "x, 7", "d": {"e": true, "f": null, "g": 4}}' >"$TMP/numbers.json"
+expect "json_numbers names each number by its path" same \
+  "$("$source_dir/pipelines/json_numbers.sh" "$TMP/numbers.json" | tr '\t\n' '= ')" "a.0=1 a.1.b=-2.5e-3 a.2.0=3 d.g=4 "
+
+check_end

@@ -1,0 +1,37 @@
+#!/usr/bin/env bash
+# Stands for any iuq-* tool in the tests of the pipelines, by a link of that name. Writes what it was called with to
+# $CALLS and makes the outputs that later stages read. STAND_IN_<TOOL>=code lets it fail, with "73once" at first only.
+set -euo pipefail
+tool=$(basename "$0" | sed 's/^iuq-//')
+if [[ ${1:-} == --version ]]; then echo "iuq-$tool 0.0.0 (stand-in)"; exit; fi
+echo "iuq-$tool $*" >>"$CALLS"
+output='' shard=''
+arguments=("$@")
+for (( i = 0; i < $#; ++i )); do
+  case ${arguments[i]} in
+    -o) output=${arguments[i + 1]} ;;
+    --shard) shard=${arguments[i + 1]} ;;
+  esac
+done
+echo "iuq-$tool: working" >&2
+wanted=STAND_IN_${tool^^}
+if [[ -n ${!wanted:-} ]]; then
+  if [[ ${!wanted} != 73once ]]; then exit "${!wanted}"; fi
+  [[ " $* " == *" --force "* ]] || exit 73
+fi
+case $tool in
+  synth)
+    mkdir -p "$output/annotations" "$output/images"
+    echo '{}' | tee "$output/annotations/instances_train.json" >"$output/annotations/instances_val.json"
+    ;;
+  train) mkdir -p "$output"; echo weights >"$output/model.safetensors" ;;
+  cache)
+    if [[ -n $shard ]]; then
+      output=$output/$(printf 'shard-%03d-of-%03d.h5' "${shard%/*}" "${shard#*/}")
+    fi
+    mkdir -p "$(dirname "$output")"
+    echo features >"$output"
+    ;;
+  eval) echo '{"bbox": {"AP": 0.9}, "segm": {"AP": 0.25, "AP50": 5e-1, "AP75": 0.2, "APs": -1, "APm": 0.3, "APl": 0.4}}' >"$output" ;;
+  *) echo made >"$output" ;;
+esac
