@@ -1,0 +1,181 @@
+#include "lib/cache/cache_features.h"
+
+#include <torch/torch.h>
+
+#include <future>
+#include <map>
+#include <nlohmann/json.hpp>
+
+#include "lib/base/config.h"
+#include "lib/base/digest.h"
+#include "lib/base/error.h"
+#include "lib/base/log.h"
+#include "lib/base/progress.h"
+#include "lib/base/rng.h"
+#include "lib/base/signals.h"
+#include "lib/cache/feature_writer.h"
+#include "lib/data/annotations.h"
+#include "lib/data/image.h"
+#include "lib/io/atomic_file.h"
+
+namespace iuq::cache {
+namespace {
+
+constexpr int64_t kImagesPerFlush = 64;
+
+io::DType stored_dtype(const std::string& name) {
+  return name == "float16" ? io::DType::kF16 : name == "bfloat16" ? io::DType::kBF16 : io::DType::kF32;
+}
+
+view::Size valid_size(const CacheJob& job, const data::Image& image) {
+  const int64_t side = job.input.short_side.back();
+  const auto [height, width] = data::fit_size(image.height, image.width, side, job.input.long_side);
+  return {height, width};
+}
+
+view::ViewTransform view_of(const CacheJob& job, const Backbone& backbone, int64_t image_id, int64_t v, view::Size canvas) {
+  if (v == 0) return view::ViewTransform::identity(canvas);
+  if (v == 1) return view::ViewTransform::flip_x(canvas, backbone.alignment);
+  Rng rng(job.seed, "view", static_cast<uint64_t>(image_id), static_cast<uint64_t>(v));
+  return view::draw_view(job.view, canvas, backbone.alignment, rng);
+}
+
+// [3, Hi, Wi] float32 on the canvas, as view::load_scene makes it, without the instances.
+at::Tensor load_input(const CacheJob& job, const data::Image& image) {
+  const view::Size valid = valid_size(job, image);
+  data::Pixels pixels = data::read_image(io::join(job.images, image.file_name), image.height, image.width);
+  if (pixels.height != valid.height || pixels.width != valid.width) {
+    pixels = data::resize(pixels, valid.height, valid.width);
+  }
+  return view::to_input(pixels, job.input, view::round_up(valid, job.input.divisor));
+}
+
+void write_image(const CacheJob& job, const Backbone& backbone, const at::Tensor& image, int64_t first,
+                 FeatureWriter& writer) {
+  const int64_t views = job.cache.views;
+  const int64_t batch = job.cache.batch > 0 ? job.cache.batch : views;
+  const at::Tensor source = image.to(backbone.device);  // [3, Hi, Wi]
+  for (int64_t begin = 0; begin < views; begin += batch) {
+    std::vector<at::Tensor> inputs;
+    for (int64_t v = begin; v < std::min(views, begin + batch); ++v) {
+      const auto& t = writer.tables().rows[static_cast<size_t>(first + v)].transform;
+      const view::ViewTransform transform{
+          {t[0], t[1]}, {t[2], t[3]}, {static_cast<int64_t>(t[4]), static_cast<int64_t>(t[5])}};
+      inputs.push_back(transform.is_identity() ? source : transform.apply_image(source));
+    }
+    const std::vector<at::Tensor> levels = backbone.features(at::stack(inputs));
+    for (size_t n = 0; n < inputs.size(); ++n) {
+      std::vector<at::Tensor> row;
+      for (const at::Tensor& level : levels) row.push_back(level[static_cast<int64_t>(n)]);
+      writer.write(first + begin + static_cast<int64_t>(n), row);
+    }
+  }
+}
+
+}  // namespace
+
+void CacheConfig::check() const {
+  check_config(views >= 1 && views <= 64, "cache.views", views, "in 1..64");
+  check_config(dtype == "float16" || dtype == "bfloat16" || dtype == "float32", "cache.dtype", dtype,
+               "\"float16\", \"bfloat16\" or \"float32\"");
+  check_config(gzip >= 0 && gzip <= 9, "cache.gzip", gzip, "in 0..9");
+  check_config(batch >= 0, "cache.batch", batch, ">= 0");
+}
+
+void from_json(const nlohmann::json& j, CacheConfig& config) {
+  ConfigReader read(j, "cache");
+  read("views", config.views);
+  read("dtype", config.dtype);
+  read("gzip", config.gzip);
+  read("batch", config.batch);
+  read.done();
+  config.check();
+}
+
+void to_json(nlohmann::json& j, const CacheConfig& c) {
+  j = {{"views", c.views}, {"dtype", c.dtype}, {"gzip", c.gzip}, {"batch", c.batch}};
+}
+
+FeatureTables plan_features(const CacheJob& job, const Backbone& backbone, const nlohmann::json& provenance) {
+  FeatureTables t;
+  t.provenance = provenance.dump();
+  t.backbone = backbone.digest;
+  t.alignment = backbone.alignment == view::Alignment::kPatch ? "patch" : "strided";
+  t.dtype = stored_dtype(job.cache.dtype);
+  t.views = job.cache.views;
+  t.images_total = static_cast<int64_t>(job.dataset.images().size());
+  t.shard = job.shard;
+  t.strides = backbone.strides;
+  t.channels = backbone.channels;
+  std::map<std::array<int64_t, 2>, int64_t> buckets;
+  std::vector<int64_t> next_row;
+  for (int64_t i = 0; i < t.images_total; ++i) {
+    if (!job.shard.owns(i)) continue;
+    const data::Image& image = job.dataset.images()[static_cast<size_t>(i)];
+    const view::Size valid = valid_size(job, image);
+    const view::Size canvas = view::round_up(valid, job.input.divisor);
+    const auto [bucket, is_new] = buckets.emplace(std::array{canvas.height, canvas.width}, t.canvases.size());
+    if (is_new) {
+      t.canvases.push_back({canvas.height, canvas.width});
+      next_row.push_back(0);
+    }
+    for (int64_t v = 0; v < t.views; ++v) {
+      const view::ViewTransform g = view_of(job, backbone, image.id, v, canvas);
+      t.rows.push_back({image.id, v, bucket->second, next_row[static_cast<size_t>(bucket->second)]++, valid.height,
+                        valid.width,
+                        {g.x.scale, g.x.offset, g.y.scale, g.y.offset, static_cast<double>(g.size.height),
+                         static_cast<double>(g.size.width)},
+                        0});
+    }
+  }
+  return t;
+}
+
+void cache_features(const CacheJob& job, const Backbone& backbone, FeatureTables plan, const std::string& output,
+                    bool resume) {
+  const torch::NoGradGuard no_grad;
+  const int64_t views = plan.views;
+  FeatureWriter writer(output, std::move(plan), static_cast<int>(job.cache.gzip), resume);
+  std::vector<int64_t> todo;  // positions in the plan, one per image
+  const int64_t images = static_cast<int64_t>(writer.tables().rows.size()) / views;
+  for (int64_t n = 0; n < images; ++n) {
+    bool done = true;
+    for (int64_t v = 0; v < views; ++v) done = done && writer.has(n * views + v);
+    if (!done) todo.push_back(n);
+  }
+  const int64_t kept = images - static_cast<int64_t>(todo.size());
+  if (kept > 0) log::info(cat("going on after ", kept, " of ", images, " images"));
+
+  const auto load = [&](int64_t n) {
+    const int64_t id = writer.tables().rows[static_cast<size_t>(n * views)].image_id;
+    const data::Image& image = job.dataset.images()[static_cast<size_t>(job.dataset.image_index(id))];
+    return std::async(std::launch::async, [&job, &image] { return load_input(job, image); });
+  };
+  Progress progress(images, "image");
+  std::future<at::Tensor> next;
+  if (!todo.empty()) next = load(todo[0]);
+  for (size_t k = 0; k < todo.size(); ++k) {
+    const at::Tensor image = next.get();
+    if (k + 1 < todo.size()) next = load(todo[k + 1]);
+    write_image(job, backbone, image, todo[k] * views, writer);
+    const auto done = static_cast<int64_t>(k) + 1;
+    if (done % kImagesPerFlush == 0 || stop_requested()) writer.flush();
+    if (done < static_cast<int64_t>(todo.size())) throw_if_stopped("run again with --resume to go on");
+    progress.update(kept + done);
+  }
+  writer.finish();
+}
+
+std::string weights_digest(const torch::nn::Module& module, const std::string& prefix) {
+  Digest digest;
+  const auto add = [&](const std::string& name, const at::Tensor& tensor) {
+    if (!name.starts_with(prefix) || !tensor.is_floating_point()) return;
+    const at::Tensor values = tensor.detach().to(at::kCPU).contiguous();
+    digest.add(name.substr(prefix.size())).add(values.data_ptr(), values.nbytes());
+  };
+  for (const auto& item : module.named_parameters()) add(item.key(), item.value());
+  for (const auto& item : module.named_buffers()) add(item.key(), item.value());
+  return digest.hex();
+}
+
+}  // namespace iuq::cache

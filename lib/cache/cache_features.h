@@ -1,0 +1,73 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+#include <c10/core/Device.h>
+
+#include <cstdint>
+#include <functional>
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <vector>
+
+#include "lib/base/shard.h"
+#include "lib/cache/feature_file.h"
+#include "lib/view/input.h"
+#include "lib/view/transform.h"
+
+namespace iuq::data {
+class Dataset;
+}
+namespace torch::nn {
+class Module;
+}
+
+namespace iuq::cache {
+
+/// Section "cache" of the config.
+struct CacheConfig {
+  int64_t views = 4;             // per image, 1..64: the image as it is, mirrored, then drawn from section "view"
+  std::string dtype = "float16"; // of the stored features: "float16", "bfloat16" (larger range) or "float32"
+  int64_t gzip = 0;              // 0 stores features as they are; 1..9 compresses to about half, and reads far slower
+  int64_t batch = 0;             // views that go through the backbone at once; 0: all views of an image
+  void check() const;
+};
+void from_json(const nlohmann::json& j, CacheConfig& config);
+void to_json(nlohmann::json& j, const CacheConfig& config);
+
+/// What is cached: any function from images to maps.
+struct Backbone {
+  /// [B, 3, Hi, Wi] float32 on the device -> level l [B, C_l, Hi/s_l, Wi/s_l] float32
+  std::function<std::vector<at::Tensor>(const at::Tensor&)> features;
+  std::vector<int64_t> channels;                 // C_l
+  std::vector<int64_t> strides = {4, 8, 16, 32};  // s_l
+  view::Alignment alignment = view::Alignment::kStrided;
+  std::string digest;                            // of its weights, see weights_digest
+  c10::Device device = c10::kCPU;
+};
+
+/// Which features: all that decides about the numbers besides the backbone.
+struct CacheJob {
+  const data::Dataset& dataset;
+  std::string images;  // folder
+  view::InputConfig input;  // images are resized to the last of its sizes
+  view::ViewConfig view;
+  CacheConfig cache;
+  uint64_t seed = 0;
+  Shard shard;
+};
+
+/// The rows of this shard, with their views drawn; nothing is read or computed. View v >= 2 of an image is drawn from the
+/// stream (seed, "view", image id, v), so it does not depend on shards or order.
+FeatureTables plan_features(const CacheJob& job, const Backbone& backbone, const nlohmann::json& provenance);
+
+/// Computes what the plan says and writes features.h5. The views of an image go through the backbone together, and
+/// never with those of another, so the result does not depend on shards. The next image is decoded meanwhile.
+/// Errors: those of FeatureWriter, of data::read_image; kInterrupted after a signal, resumable.
+void cache_features(const CacheJob& job, const Backbone& backbone, FeatureTables plan, const std::string& output,
+                    bool resume);
+
+/// Digest of the weights of `module` whose names begin with `prefix`, and of these names without it. Tells whether
+/// features belong to a backbone.
+std::string weights_digest(const torch::nn::Module& module, const std::string& prefix);
+
+}  // namespace iuq::cache

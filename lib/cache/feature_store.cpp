@@ -1,0 +1,123 @@
+#include "lib/cache/feature_store.h"
+
+#include <torch/types.h>
+
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "lib/base/error.h"
+
+namespace iuq::cache {
+namespace {
+
+[[noreturn]] void bad(const std::string& path, const std::string& what) {
+  throw Error(ErrorCode::kBadData, cat("\"", path, "\": ", what));
+}
+
+view::ViewTransform transform_of(const FeatureRow& row) {
+  const auto& t = row.transform;
+  return {{t[0], t[1]}, {t[2], t[3]}, {static_cast<int64_t>(t[4]), static_cast<int64_t>(t[5])}};
+}
+
+std::string digest_in(const FeatureTables& tables) { return nlohmann::json::parse(tables.provenance).at("digest"); }
+
+}  // namespace
+
+FeatureStore FeatureStore::open(const std::vector<std::string>& paths) {
+  FeatureStore store;
+  for (const std::string& path : io::expand_shard_folders(paths)) {
+    const io::Hdf5File file = io::Hdf5File::open(path);
+    FeatureTables tables = read_feature_tables(file);
+    check_complete(tables, path);
+    FeatureRowReader reader(file, tables);
+    store.shards_.push_back({path, std::move(tables), std::move(reader)});
+  }
+  if (store.shards_.empty()) throw Error(ErrorCode::kUsage, "no features file is given");
+  store.check_together();
+  for (size_t s = 0; s < store.shards_.size(); ++s) {
+    const FeatureTables& tables = store.shards_[s].tables;
+    for (size_t n = 0; n < tables.rows.size(); n += static_cast<size_t>(tables.views)) {
+      if (!store.places_.emplace(tables.rows[n].image_id, Place{s, n}).second) {
+        bad(store.shards_[s].path, cat("image ", tables.rows[n].image_id, " is in another shard, too"));
+      }
+    }
+  }
+  return store;
+}
+
+void FeatureStore::check_together() const {
+  const Shard& first = shards_[0];
+  const std::string digest = digest_in(first.tables);
+  std::set<int64_t> found;
+  for (const Shard& shard : shards_) {
+    const FeatureTables& t = shard.tables;
+    const bool same = digest_in(t) == digest && t.shard.count == first.tables.shard.count &&
+                      t.images_total == first.tables.images_total && t.backbone == first.tables.backbone &&
+                      t.views == first.tables.views && t.channels == first.tables.channels &&
+                      t.strides == first.tables.strides && t.alignment == first.tables.alignment;
+    if (!same) bad(shard.path, cat("does not belong to \"", first.path, "\": it was made by another run"));
+    if (!found.insert(t.shard.index).second) bad(shard.path, cat("shard ", t.shard.index, " is given twice"));
+  }
+  const int64_t count = first.tables.shard.count;
+  if (static_cast<int64_t>(found.size()) == count) return;
+  std::string missing;
+  for (int64_t i = 0; i < count && missing.size() < 200; ++i) {
+    if (!found.count(i)) missing += cat(missing.empty() ? "" : ", ", ::iuq::Shard{i, count}.name(), ".h5");
+  }
+  bad(first.path, cat("is one of ", count, " shards; missing: ", missing, "; pass all of them, or their folder"));
+}
+
+const FeatureStore::Place& FeatureStore::find(int64_t image_id) const {
+  const auto it = places_.find(image_id);
+  if (it == places_.end()) {
+    bad(shards_[0].path, cat("has no features of image ", image_id, "; it was made from other annotations"));
+  }
+  return it->second;
+}
+
+const FeatureRow& FeatureStore::row(const Place& place, int64_t view) const {
+  IUQ_ASSERT(view >= 0 && view < views());
+  return shards_[place.shard].tables.rows[place.row + static_cast<size_t>(view)];
+}
+
+StoredView FeatureStore::read(int64_t image_id, int64_t view) const {
+  const Place& place = find(image_id);
+  const FeatureRow& at = row(place, view);
+  const Shard& shard = shards_[place.shard];
+  const io::DType dtype = shard.tables.dtype;
+  const at::ScalarType type = dtype == io::DType::kF16    ? at::kHalf
+                              : dtype == io::DType::kBF16 ? at::kBFloat16
+                                                          : at::kFloat;
+  StoredView out;
+  std::vector<void*> bytes;
+  for (size_t level = 0; level < strides().size(); ++level) {
+    out.levels.push_back(at::empty(shard.tables.level_shape(at.bucket, level), at::TensorOptions(type)));
+    bytes.push_back(out.levels.back().data_ptr());
+  }
+  shard.reader.read(at, bytes);
+  for (at::Tensor& level : out.levels) level = level.to(at::kFloat);
+  out.transform = transform_of(at);
+  out.canvas = out.transform.size;
+  out.valid = {at.valid_height, at.valid_width};
+  return out;
+}
+
+view::Size FeatureStore::canvas(int64_t image_id) const { return transform(image_id, 0).size; }
+
+view::ViewTransform FeatureStore::transform(int64_t image_id, int64_t view) const {
+  return transform_of(row(find(image_id), view));
+}
+
+view::Alignment FeatureStore::alignment() const {
+  return shards_[0].tables.alignment == "patch" ? view::Alignment::kPatch : view::Alignment::kStrided;
+}
+
+nlohmann::json FeatureStore::provenance() const { return nlohmann::json::parse(shards_[0].tables.provenance); }
+
+std::string FeatureStore::content_digest() const {
+  std::vector<const FeatureTables*> tables;
+  for (const Shard& shard : shards_) tables.push_back(&shard.tables);
+  return content_digest_of(tables);
+}
+
+}  // namespace iuq::cache

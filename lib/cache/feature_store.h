@@ -1,0 +1,68 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "lib/cache/feature_file.h"
+#include "lib/view/transform.h"
+
+namespace iuq::cache {
+
+/// The backbone's maps of one view of one image.
+struct StoredView {
+  std::vector<at::Tensor> levels;  // [C_l, H_l, W_l] float32 on the CPU, finest first
+  view::ViewTransform transform;   // from the image as it is (view 0) to this view
+  view::Size canvas;               // of this view; all views of an image share it
+  view::Size valid;                // what the image fills of the canvas of view 0
+};
+
+/// All features of a data set, in one file or in shards. Safe to read from many threads.
+class FeatureStore {
+ public:
+  /// `paths`: features files, or folders of shards, in any order. Errors: kNoInput; kBadData naming the file when one is
+  /// damaged, incomplete, of another run than the others, or missing from the set.
+  static FeatureStore open(const std::vector<std::string>& paths);
+
+  /// Errors: kBadData when the image is not in the cache, or its features are damaged (naming file, image and view);
+  /// kIo. 0 <= view < views().
+  StoredView read(int64_t image_id, int64_t view) const;
+  bool has(int64_t image_id) const { return places_.count(image_id) > 0; }
+  /// Canvas of an image, without reading its features.
+  view::Size canvas(int64_t image_id) const;
+  view::ViewTransform transform(int64_t image_id, int64_t view) const;
+
+  int64_t views() const { return shards_[0].tables.views; }
+  int64_t image_count() const { return static_cast<int64_t>(places_.size()); }
+  const std::vector<int64_t>& strides() const { return shards_[0].tables.strides; }
+  const std::vector<int64_t>& channels() const { return shards_[0].tables.channels; }
+  view::Alignment alignment() const;
+  nlohmann::json provenance() const;
+  /// See weights_digest: that of the backbone the features came out of.
+  const std::string& backbone_digest() const { return shards_[0].tables.backbone; }
+  /// Of all shards together; the same however the work was split.
+  std::string content_digest() const;
+
+ private:
+  struct Shard {
+    std::string path;
+    FeatureTables tables;
+    FeatureRowReader reader;
+  };
+  struct Place {
+    size_t shard = 0;
+    size_t row = 0;  // of view 0; the other views follow
+  };
+  const FeatureRow& row(const Place& place, int64_t view) const;
+  const Place& find(int64_t image_id) const;
+  void check_together() const;
+
+  std::vector<Shard> shards_;
+  std::unordered_map<int64_t, Place> places_;  // by image id
+};
+
+}  // namespace iuq::cache
