@@ -1,0 +1,42 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "lib/io/provenance.h"
+#include "lib/io/tensor_file.h"
+#include "lib/model/weights/naming.h"
+
+namespace iuq::weights {
+
+struct ConvertOptions {
+  std::string from = "auto";           // a family of namings, "iuq" or "auto"
+  std::string to = "iuq";              // a family of namings or "iuq"
+  std::string preprocessing = "auto";  // "rgb", "caffe-bgr", or "auto": by the file
+};
+
+struct Conversion {
+  io::TensorFile file;                // renamed tensors; metadata "format", "preprocessing", "stride_in_1x1", "provenance"
+  const Naming* naming = nullptr;     // that of the source
+  NameMap map;                        // source name -> final name
+  std::vector<std::string> filled;    // our names that the source lacks, with a constant value
+  std::vector<std::string> skipped;   // what the reader left out: "name: why"
+};
+
+/// Reads a weights file of any kind by its content: safetensors, torch.save (zip or legacy), pickle of numpy arrays.
+io::TensorFile read_weights(const std::string& path, std::vector<std::string>* skipped);
+
+/// Reads, renames, completes and checks. Every source name is used or listed as dropped; norms without statistics (MSRA
+/// files, where they are folded) get mean 0 and variance 1 - 1e-5, so that eps makes them exact.
+/// Errors: kUsage; kBadData naming the key and both shapes if a norm does not fit its convolution, or if it cannot be
+/// known which preprocessing the weights want.
+Conversion convert(const std::string& path, const ConvertOptions& options);
+
+/// What decides the output of convert().
+io::Provenance convert_provenance(const std::string& path, const ConvertOptions& options);
+/// The provenance that a converted file states; null if it has none.
+nlohmann::json written_provenance(const std::string& path);
+/// The map as lines "source -> target  [64, 3, 7, 7] F32", dropped and filled names included.
+std::string to_text(const Conversion& conversion);
+
+}  // namespace iuq::weights

@@ -1,0 +1,138 @@
+#include <algorithm>
+#include <map>
+
+#include "lib/base/error.h"
+#include "lib/model/weights/naming.h"
+
+namespace iuq::weights {
+namespace {
+
+std::string joined(const std::vector<std::string>& parts) {
+  std::string text;
+  for (const std::string& part : parts) text += cat(text.empty() ? "" : ", ", part);
+  return text;
+}
+
+void check_family(const std::string& family, bool with_auto) {
+  const auto known = families();
+  if (family == "iuq" || (with_auto && family == "auto")) return;
+  if (std::find(known.begin(), known.end(), family) != known.end()) return;
+  throw Error(ErrorCode::kUsage, cat("no naming \"", family, "\"; use ", with_auto ? "auto, " : "", "iuq, ", joined(known)));
+}
+
+// "module." in front of every name comes from data-parallel training.
+std::string common_prefix(const std::vector<std::string>& names) {
+  const std::string prefix = "module.";
+  const bool all = std::all_of(names.begin(), names.end(), [&](const auto& name) { return name.rfind(prefix, 0) == 0; });
+  return all && !names.empty() ? prefix : "";
+}
+
+bool to_ours(const Naming& naming, const std::string& name, std::string& ours) {
+  for (const Rule& rule : naming.rules) {
+    if (rewrite(rule.theirs, rule.ours, name, ours)) return true;
+  }
+  return false;
+}
+
+bool is_dropped(const Naming& naming, const std::string& name) {
+  return std::any_of(naming.drops.begin(), naming.drops.end(), [&](const std::string& pattern) {
+    Captures captures;
+    return match(pattern, name, captures);
+  });
+}
+
+struct Attempt {
+  NameMap map;
+  size_t used = 0;
+  std::vector<std::string> unknown;
+};
+
+Attempt attempt(const Naming& naming, const std::vector<std::string>& names) {
+  Attempt result;
+  result.map.naming = &naming;
+  const size_t skip = common_prefix(names).size();
+  for (const std::string& name : names) {
+    const std::string bare = name.substr(skip);
+    Renamed line{name, ""};
+    // Drops come first: "bn1.num_batches_tracked" fits the rule of bn1 as well.
+    if (!is_dropped(naming, bare)) {
+      if (to_ours(naming, bare, line.target)) ++result.used;
+      else result.unknown.push_back(name);
+    }
+    result.map.lines.push_back(line);
+  }
+  return result;
+}
+
+void check_unique(const NameMap& map, const std::string& where) {
+  std::map<std::string, std::string> sources;
+  for (const Renamed& line : map.lines) {
+    if (line.target.empty()) continue;
+    const auto [it, is_new] = sources.emplace(line.target, line.source);
+    if (!is_new) {
+      throw Error(ErrorCode::kBadData,
+                  cat(where, ": \"", it->second, "\" and \"", line.source, "\" are both \"", line.target, "\""));
+    }
+  }
+}
+
+}  // namespace
+
+std::vector<std::string> families() {
+  std::vector<std::string> result;
+  for (const Naming& naming : namings()) {
+    if (std::find(result.begin(), result.end(), naming.family) == result.end()) result.push_back(naming.family);
+  }
+  return result;
+}
+
+NameMap map_names(const std::vector<std::string>& names, const std::string& family, const std::string& where) {
+  check_family(family, true);
+  const std::string wanted = family == "iuq" ? "detectron2" : family;
+  Attempt best;
+  for (const Naming& naming : namings()) {
+    if (wanted != "auto" && naming.family != wanted) continue;
+    Attempt one = attempt(naming, names);
+    if (one.used > best.used) best = std::move(one);
+  }
+  if (best.used == 0) {
+    throw Error(ErrorCode::kBadData, cat(where, ": none of its ", names.size(), " names (\"", names.empty() ? "" : names[0],
+                                         "\", ...) belongs to a naming that is known: ", joined(families())));
+  }
+  if (!best.unknown.empty()) {
+    const size_t shown = std::min<size_t>(best.unknown.size(), 5);
+    std::string list;
+    for (size_t i = 0; i < shown; ++i) list += cat(i ? ", \"" : "\"", best.unknown[i], "\"");
+    throw Error(ErrorCode::kBadData, cat(where, ": named as by ", best.map.naming->describe, ", but ", best.unknown.size(),
+                                         " of ", names.size(), " names have no place: ", list,
+                                         shown < best.unknown.size() ? ", ..." : "",
+                                         "; only ResNet, FPN and SOLOv2 are known"));
+  }
+  check_unique(best.map, where);
+  return best.map;
+}
+
+NameMap map_names_back(const std::vector<std::string>& names, const std::string& family, const std::string& where) {
+  check_family(family, false);
+  NameMap map;
+  for (const Naming& naming : namings()) {
+    if (!map.naming && naming.family == (family == "iuq" ? "detectron2" : family)) map.naming = &naming;
+  }
+  size_t used = 0;
+  for (const std::string& name : names) {
+    Renamed line{name, ""};
+    for (const Rule& rule : map.naming->rules) {
+      if (!line.target.empty()) break;
+      if (!rewrite(rule.ours, rule.theirs, name, line.target)) line.target.clear();
+    }
+    used += line.target.empty() ? 0 : 1;
+    map.lines.push_back(line);
+  }
+  if (used == 0) {
+    throw Error(ErrorCode::kBadData, cat(where, ": holds nothing that ", map.naming->describe, " have a place for"));
+  }
+  check_unique(map, where);
+  return map;
+}
+
+}  // namespace iuq::weights

@@ -1,0 +1,122 @@
+#include "lib/model/weights/naming.h"
+
+namespace iuq::weights {
+namespace {
+
+// Sources of the tables: models.md 1.1 and 1.2 (backbone and FPN), 3.2 (SOLOv2); detectron2's
+// tools/convert-torchvision-to-d2.py and detectron2/checkpoint/c2_model_loading.py.
+
+const std::string kBottomUp = "backbone.bottom_up.";
+
+std::vector<Rule> resnet_torchvision(const std::string& prefix) {
+  return {
+      {kBottomUp + "stem.conv1.weight", prefix + "conv1.weight"},
+      {kBottomUp + "stem.conv1.norm.{*}", prefix + "bn1.{*}"},
+      {kBottomUp + "res{k+1}.{i}.conv{j}.weight", prefix + "layer{k}.{i}.conv{j}.weight"},
+      {kBottomUp + "res{k+1}.{i}.conv{j}.norm.{*}", prefix + "layer{k}.{i}.bn{j}.{*}"},
+      {kBottomUp + "res{k+1}.{i}.shortcut.weight", prefix + "layer{k}.{i}.downsample.0.weight"},
+      {kBottomUp + "res{k+1}.{i}.shortcut.norm.{*}", prefix + "layer{k}.{i}.downsample.1.{*}"},
+  };
+}
+
+std::vector<Rule> fpn_mmdet() {
+  return {
+      {"backbone.fpn_lateral{k+2}.{*}", "neck.lateral_convs.{k}.conv.{*}"},
+      {"backbone.fpn_output{k+2}.{*}", "neck.fpn_convs.{k}.conv.{*}"},
+  };
+}
+
+std::vector<Rule> solov2_mmdet() {
+  return {
+      {"ins_head.cate_tower.{3i}.weight", "mask_head.cls_convs.{i}.conv.weight"},
+      {"ins_head.cate_tower.{3i+1}.{*}", "mask_head.cls_convs.{i}.gn.{*}"},
+      {"ins_head.kernel_tower.{3i}.weight", "mask_head.kernel_convs.{i}.conv.weight"},
+      {"ins_head.kernel_tower.{3i+1}.{*}", "mask_head.kernel_convs.{i}.gn.{*}"},
+      {"ins_head.cate_pred.{*}", "mask_head.conv_cls.{*}"},
+      {"ins_head.kernel_pred.{*}", "mask_head.conv_kernel.{*}"},
+      {"mask_head.convs_all_levels.{i}.conv{j}.0.weight", "mask_head.mask_feature_head.convs_all_levels.{i}.conv{j}.conv.weight"},
+      {"mask_head.convs_all_levels.{i}.conv{j}.1.{*}", "mask_head.mask_feature_head.convs_all_levels.{i}.conv{j}.gn.{*}"},
+      {"mask_head.conv_pred.0.weight", "mask_head.mask_feature_head.conv_pred.conv.weight"},
+      {"mask_head.conv_pred.1.{*}", "mask_head.mask_feature_head.conv_pred.gn.{*}"},
+  };
+}
+
+std::vector<Rule> solov2_solo() {
+  return {
+      {"ins_head.cate_tower.{3i}.weight", "bbox_head.cate_convs.{i}.conv.weight"},
+      {"ins_head.cate_tower.{3i+1}.{*}", "bbox_head.cate_convs.{i}.gn.{*}"},
+      {"ins_head.kernel_tower.{3i}.weight", "bbox_head.kernel_convs.{i}.conv.weight"},
+      {"ins_head.kernel_tower.{3i+1}.{*}", "bbox_head.kernel_convs.{i}.gn.{*}"},
+      {"ins_head.cate_pred.{*}", "bbox_head.solo_cate.{*}"},
+      {"ins_head.kernel_pred.{*}", "bbox_head.solo_kernel.{*}"},
+      {"mask_head.convs_all_levels.{i}.conv{j}.0.weight", "mask_feat_head.convs_all_levels.{i}.conv{j}.conv.weight"},
+      {"mask_head.convs_all_levels.{i}.conv{j}.1.{*}", "mask_feat_head.convs_all_levels.{i}.conv{j}.gn.{*}"},
+      {"mask_head.conv_pred.0.weight", "mask_feat_head.conv_pred.0.conv.weight"},
+      {"mask_head.conv_pred.1.{*}", "mask_feat_head.conv_pred.0.gn.{*}"},
+  };
+}
+
+std::vector<Rule> operator+(std::vector<Rule> a, const std::vector<Rule>& b) {
+  a.insert(a.end(), b.begin(), b.end());
+  return a;
+}
+
+// Our names are detectron2's: the left column of the tables, on both sides.
+std::vector<Rule> identity() {
+  std::vector<Rule> rules = resnet_torchvision("") + fpn_mmdet() + solov2_mmdet();
+  for (Rule& rule : rules) rule.theirs = rule.ours;
+  return rules;
+}
+
+// A backbone alone, as detectron2's converted ImageNet files have it.
+std::vector<Rule> bare_backbone() {
+  std::vector<Rule> rules = resnet_torchvision("");
+  for (Rule& rule : rules) rule.theirs = rule.ours.substr(kBottomUp.size());
+  return rules;
+}
+
+// The MSRA files of Caffe2. Their norms were written both as trained ("gamma") and folded ("s", without statistics).
+std::vector<Rule> caffe2() {
+  const std::vector<Rule> convs = {
+      {"stem.conv1", "conv1"},
+      {"res{k}.{i}.shortcut", "res{k}_{i}_branch1"},
+      {"res{k}.{i}.conv1", "res{k}_{i}_branch2a"},
+      {"res{k}.{i}.conv2", "res{k}_{i}_branch2b"},
+      {"res{k}.{i}.conv3", "res{k}_{i}_branch2c"},
+  };
+  const std::vector<Rule> fields = {
+      {"weight", "gamma"}, {"bias", "beta"}, {"running_mean", "running_mean"}, {"running_var", "running_var"},
+      {"weight", "s"},     {"bias", "b"},    {"running_mean", "rm"},           {"running_var", "riv"},
+  };
+  std::vector<Rule> rules;
+  for (const Rule& conv : convs) {
+    rules.push_back({kBottomUp + conv.ours + ".weight", conv.theirs + "_w"});
+    const std::string norm = conv.theirs == "conv1" ? "res_conv1" : conv.theirs;
+    for (const Rule& field : fields) {
+      rules.push_back({kBottomUp + conv.ours + ".norm." + field.ours, norm + "_bn_" + field.theirs});
+    }
+  }
+  return rules;
+}
+
+}  // namespace
+
+const std::vector<Naming>& namings() {
+  static const std::vector<Naming> all = {
+      {"detectron2", "detectron2", "AdelaiDet and detectron2 models", identity(),
+       {"pixel_mean", "pixel_std", "{**}.num_batches_tracked"}, Preprocessing::kUnknown},
+      {"detectron2 backbone", "detectron2", "detectron2's ImageNet backbones", bare_backbone(),
+       {"{**}.num_batches_tracked", "fc.{*}", "stem.fc.{*}"}, Preprocessing::kUnknown},
+      {"caffe2", "detectron2", "the MSRA ImageNet backbones of detectron2's model zoo", caffe2(),
+       {"conv1_b", "pred_w", "pred_b", "fc1000_w", "fc1000_b", "{**}_momentum"}, Preprocessing::kCaffeBgr},
+      {"torchvision", "torchvision", "torchvision's ImageNet ResNets", resnet_torchvision(""),
+       {"fc.{*}", "{**}.num_batches_tracked"}, Preprocessing::kRgb},
+      {"mmdet", "mmdet", "mmdetection 3.x", resnet_torchvision("backbone.") + fpn_mmdet() + solov2_mmdet(),
+       {"data_preprocessor.{*}", "backbone.fc.{*}", "{**}.num_batches_tracked"}, Preprocessing::kRgb},
+      {"solo", "solo", "the authors' SOLO repository", resnet_torchvision("backbone.") + fpn_mmdet() + solov2_solo(),
+       {"backbone.fc.{*}", "{**}.num_batches_tracked"}, Preprocessing::kRgb},
+  };
+  return all;
+}
+
+}  // namespace iuq::weights

@@ -1,0 +1,58 @@
+#include <iostream>
+#include <nlohmann/json.hpp>
+
+#include "lib/base/error.h"
+#include "lib/base/log.h"
+#include "lib/io/safetensors.h"
+#include "lib/model/weights/convert.h"
+#include "tools/cli/tool.h"
+
+namespace {
+
+struct Options {
+  std::string input, output;
+  iuq::weights::ConvertOptions convert;
+  bool list = false, force = false;
+
+  void add_to(iuq::cli::Tool& tool) {
+    tool.input("--input", input, "weights: .pth or .pt of torch.save, .pkl of numpy arrays, or .safetensors");
+    auto& flags = tool.flags();
+    flags.add_option("--from", convert.from, "naming of the input: auto, iuq, detectron2 (AdelaiDet), torchvision, mmdet, solo")
+        ->capture_default_str()->type_name("NAMING");
+    flags.add_option("--to", convert.to, "naming of the output, as above")->capture_default_str()->type_name("NAMING");
+    flags.add_option("--preprocessing", convert.preprocessing,
+                     "images the weights want: rgb (torchvision), caffe-bgr (MSRA), or auto: by the file")
+        ->capture_default_str()->type_name("KIND");
+    flags.add_flag("--list", list, "print source name -> target name with shapes, and write only if -o is given");
+    flags.add_option("-o,--output", output, "the .safetensors file to write")->type_name("PATH");
+    flags.add_flag("-f,--force", force, "replace an existing output");
+  }
+};
+
+int run(iuq::cli::Tool& tool) {
+  Options options;
+  options.add_to(tool);
+  tool.parse();
+  if (options.output.empty() && !options.list) throw iuq::Error(iuq::ErrorCode::kUsage, "pass -o FILE or --list");
+  if (!options.output.empty() &&
+      iuq::io::is_up_to_date(options.output, iuq::weights::written_provenance(options.output),
+                             iuq::weights::convert_provenance(options.input, options.convert), options.force)) {
+    return 0;
+  }
+  const auto conversion = iuq::weights::convert(options.input, options.convert);
+  if (options.list) std::cout << iuq::weights::to_text(conversion);
+  if (options.output.empty()) return 0;
+  iuq::io::write_safetensors(options.output, conversion.file);
+  iuq::log::info(iuq::cat("wrote ", conversion.file.tensors.size(), " tensors, named as by ", conversion.naming->describe,
+                          " before"));
+  return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  return iuq::cli::run_main(argc, argv,
+                            {"iuq-convert", "Weights of PyTorch projects into model.safetensors under this project's "
+                             "names, and back. Nothing in the input is run.",
+                             "iuq-convert --input R-50.pkl -o r50.safetensors"}, run);
+}
