@@ -34,4 +34,9 @@ std::optional<std::vector<std::vector<double>>> Dataset::polygons(int64_t index)
   return SegmentPool::polygons(segments_.at(static_cast<size_t>(index)));
 }
 
+int64_t Dataset::bytes() const {
+  const auto of = [](const auto& list) { return static_cast<int64_t>(list.capacity() * sizeof(list[0])); };
+  return of(categories_) + of(images_) + of(annotations_) + of(segments_) + of(image_of_id_) + pool_.bytes();
+}
+
 }  // namespace iuq::data

@@ -57,6 +57,8 @@ class Dataset {
   mask::Rle mask(int64_t index) const;
   /// Its polygons (x, y, x, y, ... in pixels), or nothing when it is RLE.
   std::optional<std::vector<std::vector<double>>> polygons(int64_t index) const;
+  /// Bytes held in memory, names aside.
+  int64_t bytes() const;
 
  private:
   friend class DatasetLoader;

@@ -42,7 +42,7 @@ std::string shown(const json& value) {
 /// v as whole hundredths if that loses nothing.
 std::optional<int32_t> hundredths(double v) {
   if (!(std::fabs(v) < 2e7)) return std::nullopt;
-  const auto n = static_cast<int32_t>(std::lround(v * 100));
+  const auto n = static_cast<int32_t>(v * 100 + (v < 0 ? -0.5 : 0.5));
   if (static_cast<double>(n) / 100 != v || (v == 0 && std::signbit(v))) return std::nullopt;
   return n;
 }

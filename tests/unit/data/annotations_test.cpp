@@ -3,6 +3,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "lib/base/rng.h"
 #include "lib/io/atomic_file.h"
 #include "tests/unit/data/temp_folder.h"
 
@@ -183,6 +184,31 @@ TEST_CASE("annotations: a wrong segmentation is refused, naming the annotation",
   CHECK(rejects({id}, with({{"size", {8, 10}}, {"counts", "~~~"}})));
   CHECK(rejects({id}, with({{"size", {8, 10}}, {"counts", "6"}})));
   CHECK(rejects({id}, with({{"size", {8, 10}}, {"counts", ""}})));
+}
+
+TEST_CASE("annotations: a file of COCO's make takes far less memory than its text", "[data][slow]") {
+  const TempFolder folder;
+  const std::string path = folder / "big.json";
+  {
+    std::ofstream out(path);
+    out << "{\"images\": [";
+    for (int i = 0; i < 10000; ++i) {
+      out << (i ? "," : "") << "{\"id\": " << i << ", \"file_name\": \"" << i << ".jpg\", \"height\": 480, \"width\": 640}";
+    }
+    out << "], \"annotations\": [";
+    iuq::Rng rng(1, "big");
+    for (int i = 0; i < 100000; ++i) {
+      out << (i ? "," : "") << "{\"id\": " << i << ", \"image_id\": " << rng.below(10000)
+          << ", \"category_id\": 1, \"iscrowd\": 0, \"area\": 1000.5, \"bbox\": [1.25, 2.5, 100.75, 50.5], "
+          << "\"segmentation\": [[" << rng.below(480);
+      for (int k = 0; k < 49; ++k) out << ", " << rng.below(479) << "." << 10 + rng.below(90);
+      out << "]]}";
+    }
+    out << "], \"categories\": [{\"id\": 1, \"name\": \"a\"}]}";
+  }
+  const Dataset set = Dataset::load(path);
+  CHECK(set.annotations().size() == 100000);
+  CHECK(set.bytes() < static_cast<int64_t>(std::filesystem::file_size(path)) * 7 / 10);
 }
 
 TEST_CASE("annotations: COCO's own files load with their known counts", "[data][golden]") {
