@@ -31,7 +31,8 @@ struct Summary {
 
 Summary summarize(const Problem& problem, const MatchTable& table, const Curves& curves);
 
-/// The mean as numpy computes it: summed pairwise in blocks, so that even the last bit agrees. -1 of nothing.
+/// The mean as numpy 1.24 to 2.2 computes it: summed pairwise in blocks of 8192, so that even the last bit agrees (since
+/// numpy 2.3 the reference itself sums without blocks and can differ from its older self there). -1 of nothing.
 double numpy_mean(const std::vector<double>& values);
 
 }  // namespace iuq::eval
