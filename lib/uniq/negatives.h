@@ -1,0 +1,83 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "lib/base/shard.h"
+
+// negatives.h5: see FORMAT.md. Needs no LibTorch.
+namespace iuq::uniq {
+
+inline constexpr const char* kNegativesMagic = "iuq.negatives";
+inline constexpr int64_t kNegativesSchema = 1;
+
+/// A pixel of an instance in another scene.
+struct HardPixel {
+  int64_t image_id = 0;
+  int64_t instance_id = 0;  // annotation id
+  int64_t x = 0, y = 0;     // input pixels of view 0: cell of the mask features times their stride
+  float score = 0;          // sigmoid of the logit that the query gives to it
+  bool operator==(const HardPixel&) const = default;
+};
+
+/// A scene that the queries of an image confuse with their own.
+struct ConfusableImage {
+  int64_t image_id = 0;
+  double score = 0;  // mean over the queries of their largest score in that scene
+  bool operator==(const ConfusableImage&) const = default;
+};
+
+/// What mining found, as it lies in one file.
+struct NegativesTable {
+  struct Instance {
+    int64_t instance_id = 0;
+    int64_t image_id = 0;
+    std::vector<HardPixel> pixels;  // at most `per_instance`, hardest first
+  };
+  struct Image {
+    int64_t image_id = 0;
+    std::vector<ConfusableImage> images;  // at most `per_image`, most confusable first
+  };
+  std::string provenance;  // JSON
+  Shard shard;
+  int64_t per_instance = 0;
+  int64_t per_image = 0;
+  std::vector<Instance> instances;
+  std::vector<Image> images;
+};
+
+/// Atomically. Errors: kCannotCreate, kIo.
+void write_negatives(const std::string& path, const NegativesTable& table);
+/// One file, checked as a whole. Errors: kNoInput; kBadData naming the file.
+NegativesTable read_negatives(const std::string& path);
+
+/// All of a mining run, from one file or from shards.
+class Negatives {
+ public:
+  /// Files, or folders of shards. Errors: those of read_negatives; kBadData when shards are missing or of different runs.
+  static Negatives load(const std::vector<std::string>& paths);
+  static Negatives load(const std::string& path) { return load(std::vector<std::string>{path}); }
+
+  /// The hardest foreign pixels of an instance, hardest first; empty when it had no query.
+  std::span<const HardPixel> of_instance(int64_t instance_id) const;
+  /// The scenes that an image is most confused with, most confusable first; empty for an image without queries.
+  std::span<const ConfusableImage> of_image(int64_t image_id) const;
+  /// The other way round: those pixels of this instance that are hard for some query elsewhere, hardest first, each once
+  /// with its largest score.
+  std::span<const HardPixel> within_instance(int64_t instance_id) const;
+
+  const std::string& provenance() const { return provenance_; }  // JSON
+  int64_t instance_count() const { return static_cast<int64_t>(of_instance_.size()); }
+
+ private:
+  void invert();
+
+  std::string provenance_;
+  std::unordered_map<int64_t, std::vector<HardPixel>> of_instance_, within_;
+  std::unordered_map<int64_t, std::vector<ConfusableImage>> of_image_;
+};
+
+}  // namespace iuq::uniq
