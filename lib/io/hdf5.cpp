@@ -20,7 +20,13 @@ namespace {
 // library's own printing is switched off per thread.
 class Library {
  public:
-  Library() : lock_(mutex()) { H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr); }
+  Library() : lock_(mutex()) {
+    // A file whose writes failed on a full disk cannot be closed and stays in the library's lists; its handler at exit
+    // then crashes (1.10.8). Every file here is closed by its owner, so that the handler is not needed.
+    static const herr_t without_exit_handler = H5dont_atexit();
+    (void)without_exit_handler;
+    H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);
+  }
 
  private:
   static std::recursive_mutex& mutex() {
