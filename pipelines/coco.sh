@@ -28,8 +28,7 @@ stage 10-data "$TRAIN" "$VAL" -- ls -d "$TRAIN" "$VAL" "$TRAIN_IMAGES" "$VAL_IMA
 if [[ -n ${WEIGHTS:-} ]]; then
   BASE_WEIGHTS=$RUN/weights.safetensors
   WEIGHTS_DONE=$(done_file 12-weights)
-  stage 12-weights "$CONFIG" "$WEIGHTS" -- \
-    iuq-convert "${CONFIG_FLAGS[@]}" --weights "$WEIGHTS" -o "$BASE_WEIGHTS"
+  stage 12-weights "$WEIGHTS" -- iuq-convert --input "$WEIGHTS" -o "$BASE_WEIGHTS"
 fi
 
 # shellcheck source=pipelines/stages.sh

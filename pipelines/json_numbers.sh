@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Prints the numbers of a JSON file as "path<TAB>number", one per line: {"segm": {"AP": 0.4}} -> segm.AP 0.4
+# Prints the numbers of a JSON file as "path<TAB>number", one per line: {"stats": {"AP": 0.4}} -> stats.AP 0.4
 # Recipes read a handful of results with it, so that they need neither jq nor Python where they run.
 set -euo pipefail
 export LC_ALL=C

@@ -51,7 +51,7 @@ done
 
 for name in base control method; do
   stage "60-ap-$name" "$(done_file 10-data)" "$(done_file "50-predict-$name")" -- \
-    iuq-eval --annotations "$VAL" --predictions "$RUN/$name/predictions.json" --json -o "$RUN/$name/ap.json"
+    iuq-eval --annotations "$VAL" --predictions "$RUN/$name/predictions.json" -o "$RUN/$name/ap.json"
 done
 
 stage 70-summary "$(done_file 60-ap-base)" "$(done_file 60-ap-control)" "$(done_file 60-ap-method)" -- \

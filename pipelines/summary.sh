@@ -11,10 +11,10 @@ run=$1
 shift
 metrics=(AP AP50 AP75 APs APm APl)
 
-# value RUN METRIC   of the masks
+# value NAME METRIC   of the masks, the only ones that 60-ap judges
 value() {
-  pipelines/json_numbers.sh "$run/$1/ap.json" | awk -F '\t' -v path="segm.$2" '$1 == path { print $2; found = 1; exit }
-    END { exit !found }' || { echo "summary: error: $run/$1/ap.json has no number segm.$2" >&2; exit 65; }
+  pipelines/json_numbers.sh "$run/$1/ap.json" | awk -F '\t' -v path="stats.$2" '$1 == path { print $2; found = 1; exit }
+    END { exit !found }' || { echo "summary: error: $run/$1/ap.json has no number stats.$2" >&2; exit 65; }
 }
 
 seconds() {

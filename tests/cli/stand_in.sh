@@ -32,6 +32,6 @@ case $tool in
     mkdir -p "$(dirname "$output")"
     echo features >"$output"
     ;;
-  eval) echo '{"bbox": {"AP": 0.9}, "segm": {"AP": 0.25, "AP50": 5e-1, "AP75": 0.2, "APs": -1, "APm": 0.3, "APl": 0.4}}' >"$output" ;;
+  eval) echo '{"per_category": [{"AP": 0.9}], "stats": {"AP": 0.25, "AP50": 5e-1, "AP75": 0.2, "APs": -1, "APm": 0.3, "APl": 0.4}}' >"$output" ;;
   *) echo made >"$output" ;;
 esac
