@@ -39,6 +39,7 @@ int run(iuq::cli::Tool& tool) {
                              iuq::weights::convert_provenance(options.input, options.convert), options.force)) {
     return 0;
   }
+  options.convert.allow_unknown = options.output.empty();
   const auto conversion = iuq::weights::convert(options.input, options.convert);
   if (options.list) std::cout << iuq::weights::to_text(conversion);
   if (options.output.empty()) return 0;

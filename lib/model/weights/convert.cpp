@@ -56,6 +56,7 @@ Preprocessing find_preprocessing(const io::TensorFile& source, const Naming& nam
     if (author != source.metadata.end() && author->second == "torchvision") return Preprocessing::kRgb;
     if (author != source.metadata.end() || ends_with(path, ".pkl")) return Preprocessing::kCaffeBgr;
   }
+  if (options.allow_unknown) return Preprocessing::kUnknown;
   throw Error(ErrorCode::kUsage,
               cat("\"", path, "\" does not say which images its weights want; pass --preprocessing rgb (torchvision) or ",
                   "caffe-bgr (MSRA: AdelaiDet's and detectron2's ResNet-50 and 101)"));
@@ -141,8 +142,10 @@ Conversion convert(const std::string& path, const ConvertOptions& options) {
     result.file.metadata = source.metadata;  // one of ours: model, categories and the rest stay with it
   } else {
     const Preprocessing which = find_preprocessing(source, *result.naming, path, options);
-    result.file.metadata["preprocessing"] = preprocessing_json(which).dump();
-    result.file.metadata["stride_in_1x1"] = which == Preprocessing::kCaffeBgr ? "true" : "false";
+    if (which != Preprocessing::kUnknown) {
+      result.file.metadata["preprocessing"] = preprocessing_json(which).dump();
+      result.file.metadata["stride_in_1x1"] = which == Preprocessing::kCaffeBgr ? "true" : "false";
+    }
   }
   result.file.metadata["format"] = "pt";
   result.file.metadata["provenance"] = convert_provenance(path, options).to_json().dump();
@@ -189,7 +192,7 @@ std::string to_text(const Conversion& conversion) {
   for (const std::string& line : conversion.skipped) text += cat("# left out: ", line, "\n");
   for (const char* key : {"preprocessing", "stride_in_1x1"}) {
     const auto it = conversion.file.metadata.find(key);
-    if (it != conversion.file.metadata.end()) text += cat("# ", key, ": ", it->second, "\n");
+    text += cat("# ", key, ": ", it == conversion.file.metadata.end() ? "unknown" : it->second, "\n");
   }
   return text;
 }

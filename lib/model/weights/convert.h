@@ -13,6 +13,7 @@ struct ConvertOptions {
   std::string from = "auto";           // a family of namings, "iuq" or "auto"
   std::string to = "iuq";              // a family of namings or "iuq"
   std::string preprocessing = "auto";  // "rgb", "caffe-bgr", or "auto": by the file
+  bool allow_unknown = false;          // do not insist on a preprocessing: for looking at the map only
 };
 
 struct Conversion {

@@ -238,6 +238,9 @@ TEST_CASE("convert: preprocessing comes from the file, the naming or the flag, n
   io::TensorFile adet = tiny_solov2();
   adet.metadata.clear();
   CHECK(has(failure([&] { order(adet, "auto"); }), "--preprocessing rgb"));
+  ConvertOptions look;
+  look.allow_unknown = true;
+  CHECK(has(to_text(convert(path, look)), "# preprocessing: unknown"));
   CHECK(has(failure([&] { order(adet, "gray"); }), "no preprocessing \"gray\""));
   CHECK(order(adet, "rgb") == "RGB");
   CHECK(order(adet, "caffe-bgr") == "BGR");
