@@ -5,14 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "lib/data/annotations.h"
 #include "lib/view/input.h"
-
-namespace iuq::data {
-struct Category;
-}
-namespace iuq::io {
-class Provenance;
-}
 
 namespace iuq::model {
 

@@ -14,6 +14,7 @@
 #include "lib/base/progress.h"
 #include "lib/base/rng.h"
 #include "lib/base/signals.h"
+#include "lib/cache/cache_features.h"
 #include "lib/data/annotations.h"
 #include "lib/uniq/top_pixels.h"
 #include "lib/view/scene.h"
@@ -386,14 +387,22 @@ void to_json(nlohmann::json& j, const MineConfig& c) {
        {"pixels_per_instance", c.pixels_per_instance}};
 }
 
-NegativesTable mine_negatives(const MineJob& job) {
-  const at::NoGradGuard no_grad;
+void check_mine_job(const MineJob& job) {
   for (const auto& image : job.dataset.images()) {
     if (!job.store.has(image.id)) {
       throw Error(ErrorCode::kBadData, cat("the cache has no features of image ", image.id, " of \"",
                                            job.dataset.path(), "\"; it was made from other annotations"));
     }
   }
+  if (cache::weights_digest(job.segmenter, job.segmenter.backbone_prefix()) != job.store.backbone_digest()) {
+    throw Error(ErrorCode::kBadData, "the cache was made with another backbone than the model has; cache again with "
+                                     "this model, or mine with a model that was trained on this cache");
+  }
+}
+
+NegativesTable mine_negatives(const MineJob& job) {
+  const at::NoGradGuard no_grad;
+  check_mine_job(job);
   return Miner(job).run();
 }
 

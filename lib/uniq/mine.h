@@ -37,6 +37,9 @@ struct MineJob {
   Shard shard;                       // of the queries; all pixels are looked at by every shard
 };
 
+/// Error(kBadData) unless cache, segmenter and dataset belong together.
+void check_mine_job(const MineJob& job);
+
 /// Exact hard negatives: each instance's best-scoring query against the instance pixels of all other images, with the
 /// segmenter's own pixel_logits. Two passes over the cache: queries, then pixels; memory is that of the queries, their
 /// K pixels, and one block of pixels. An instance without query has no entry, but its pixels are candidates.

@@ -154,6 +154,12 @@ NegativesTable read_negatives(const std::string& path) {
   return table;
 }
 
+bool is_mined(const std::string& path, const io::Provenance& wanted, bool force) {
+  nlohmann::json existing;
+  if (io::exists(path) && !force) existing = nlohmann::json::parse(read_negatives(path).provenance);
+  return io::is_up_to_date(path, existing, wanted, force);
+}
+
 Negatives Negatives::load(const std::vector<std::string>& paths) {
   Negatives all;
   std::string first, digest;

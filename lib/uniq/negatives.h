@@ -8,6 +8,10 @@
 
 #include "lib/base/shard.h"
 
+namespace iuq::io {
+class Provenance;
+}
+
 // negatives.h5: see FORMAT.md. Needs no LibTorch.
 namespace iuq::uniq {
 
@@ -53,6 +57,8 @@ struct NegativesTable {
 void write_negatives(const std::string& path, const NegativesTable& table);
 /// One file, checked as a whole. Errors: kNoInput; kBadData naming the file.
 NegativesTable read_negatives(const std::string& path);
+/// Whether `path` is there and of this provenance. Error(kCannotCreate) when it is another one and not `force`.
+bool is_mined(const std::string& path, const io::Provenance& wanted, bool force);
 
 /// All of a mining run, from one file or from shards.
 class Negatives {

@@ -57,12 +57,10 @@ GroundTruth read_truth(const data::Dataset& dataset, int64_t index, Size valid, 
   return truth;
 }
 
-Scene frame_of(const data::Dataset& dataset, int64_t index, const InputConfig& config, int64_t short_side, bool mirror) {
-  const data::Image& image = dataset.images()[static_cast<size_t>(index)];
+Scene frame_of(const data::Image& image, const InputConfig& config, int64_t short_side) {
   Scene scene;
   scene.original = {image.height, image.width};
   scene.valid = fitted(config, scene.original, short_side);
-  scene.truth = read_truth(dataset, index, scene.valid, round_up(scene.valid, config.divisor), mirror);
   return scene;
 }
 
@@ -74,20 +72,30 @@ Size canvas_of(const InputConfig& config, Size original, int64_t short_side) {
 
 Scene load_truth(const data::Dataset& dataset, int64_t index, const InputConfig& config, int64_t short_side,
                  bool mirror) {
-  return frame_of(dataset, index, config, short_side, mirror);
+  Scene scene = frame_of(dataset.images()[static_cast<size_t>(index)], config, short_side);
+  scene.truth = read_truth(dataset, index, scene.valid, round_up(scene.valid, config.divisor), mirror);
+  return scene;
+}
+
+Scene load_image(const data::Dataset& dataset, int64_t index, const std::string& images, const InputConfig& config,
+                 int64_t short_side) {
+  const data::Image& image = dataset.images()[static_cast<size_t>(index)];
+  Scene scene = frame_of(image, config, short_side);
+  data::Pixels pixels = data::read_image(io::join(images, image.file_name), image.height, image.width);
+  if (!(scene.valid == scene.original)) pixels = data::resize(pixels, scene.valid.height, scene.valid.width);
+  scene.image = to_input(pixels, config, round_up(scene.valid, config.divisor));
+  return scene;
 }
 
 Scene load_scene(const data::Dataset& dataset, int64_t index, const std::string& images, const InputConfig& config,
                  int64_t short_side, bool mirror) {
-  const data::Image& image = dataset.images()[static_cast<size_t>(index)];
-  Scene scene = frame_of(dataset, index, config, short_side, mirror);
-  data::Pixels pixels = data::read_image(io::join(images, image.file_name), image.height, image.width);
-  if (!(scene.valid == scene.original)) pixels = data::resize(pixels, scene.valid.height, scene.valid.width);
+  Scene scene = load_image(dataset, index, images, config, short_side);
+  scene.truth = load_truth(dataset, index, config, short_side, mirror).truth;
   if (mirror) {
-    cv::Mat view(static_cast<int>(pixels.height), static_cast<int>(pixels.width), CV_8UC3, pixels.bgr.data());
-    cv::flip(view, view, 1);
+    // About the valid width: the padding stays at the right.
+    const at::Tensor valid = scene.image.slice(2, 0, scene.valid.width);
+    valid.copy_(valid.flip(2));
   }
-  scene.image = to_input(pixels, config, round_up(scene.valid, config.divisor));
   return scene;
 }
 

@@ -39,7 +39,10 @@ Size canvas_of(const InputConfig& config, Size original, int64_t short_side);
 /// Errors: those of data::read_image and Dataset::mask, naming file, image and annotation.
 Scene load_scene(const data::Dataset& dataset, int64_t index, const std::string& images, const InputConfig& config,
                  int64_t short_side, bool mirror);
-/// The same without reading the image: `image` stays undefined.
+/// The image alone; `truth` stays empty.
+Scene load_image(const data::Dataset& dataset, int64_t index, const std::string& images, const InputConfig& config,
+                 int64_t short_side);
+/// The instances alone; `image` stays undefined.
 Scene load_truth(const data::Dataset& dataset, int64_t index, const InputConfig& config, int64_t short_side, bool mirror);
 
 /// The instances as seen in a view; those with fewer than `min_pixels` left are dropped.

@@ -108,6 +108,15 @@ void Tool::parse() {
     for (const std::string& path : *paths) require_exists(path);
   }
   *config_ = load_config(config_path_, variants_, settings_);
+  ConfigReader sections(*config_, "config");
+  for (const char* name : {"synth", "input", "view", "model", "cache", "mine", "train", "uniq", "predict"}) {
+    sections.section(name);
+  }
+  uint64_t unused = 0;
+  std::string about;
+  sections("seed", unused);
+  sections("about", about);
+  sections.done();
 }
 
 const nlohmann::json& Tool::section(const char* name) const {

@@ -1,0 +1,183 @@
+#include "lib/infer/predict.h"
+
+#include <torch/types.h>
+
+#include <chrono>
+#include <future>
+#include <nlohmann/json.hpp>
+
+#include "lib/base/config.h"
+#include "lib/base/error.h"
+#include "lib/base/log.h"
+#include "lib/base/progress.h"
+#include "lib/base/signals.h"
+#include "lib/cache/feature_store.h"
+#include "lib/cache/cache_features.h"
+#include "lib/data/annotations.h"
+#include "lib/infer/predictor.h"
+#include "lib/infer/results_writer.h"
+#include "lib/io/provenance.h"
+
+namespace iuq::infer {
+namespace {
+
+// What one image needs before it meets the network; made a step ahead on another thread.
+struct Input {
+  int64_t index = 0;
+  view::Scene scene;         // image mode
+  cache::StoredView stored;  // cached mode
+};
+
+void check_categories(const data::Dataset& dataset, const model::Checkpoint& checkpoint, const PredictJob& job) {
+  const auto& have = checkpoint.categories;
+  const auto& want = dataset.categories();
+  bool same = have.size() == want.size();
+  for (size_t i = 0; same && i < have.size(); ++i) same = have[i].id == want[i].id && have[i].name == want[i].name;
+  if (!same) {
+    throw Error(ErrorCode::kBadData, cat("\"", job.model, "\" knows ", have.size(), " categories that are not the ",
+                                         want.size(), " of \"", job.annotations, "\" (ids and names must agree)"));
+  }
+}
+
+io::Provenance provenance_of(const PredictJob& job, const model::Checkpoint& checkpoint,
+                             const cache::FeatureStore* store) {
+  io::Provenance provenance("iuq-predict", {{"predict", job.predict},
+                                            {"short_side", job.short_side},
+                                            {"shard", {job.shard.index, job.shard.count}},
+                                            {"source", store ? "features" : "images"}});
+  provenance.add_file("annotations", job.annotations);
+  provenance.add_artifact("model", checkpoint.provenance);
+  if (store) provenance.add_artifact("features", store->provenance());
+  return provenance;
+}
+
+/// The images of the shard in order, each read while the one before is in the network.
+class InputQueue {
+ public:
+  InputQueue(const PredictJob& job, const data::Dataset& dataset, view::InputConfig input,
+             const cache::FeatureStore* store)
+      : job_(job), dataset_(dataset), input_(std::move(input)), store_(store) {
+    for (int64_t i = 0; i < static_cast<int64_t>(dataset.images().size()); ++i) {
+      if (job.shard.owns(i)) order_.push_back(i);
+    }
+    start();
+  }
+  size_t size() const { return order_.size(); }
+  Input next() {
+    auto ready = std::move(coming_);
+    ++position_;
+    start();
+    return ready.get();
+  }
+
+ private:
+  void start() {
+    if (position_ < order_.size()) coming_ = std::async(std::launch::async, [this, i = order_[position_]] { return load(i); });
+  }
+  Input load(int64_t index) const {
+    Input in;
+    in.index = index;
+    const data::Image& image = dataset_.images()[static_cast<size_t>(index)];
+    if (store_) {
+      in.stored = store_->read(image.id, 0);
+    } else {
+      in.scene = view::load_image(dataset_, index, job_.images, input_, input_.short_side.back());
+    }
+    return in;
+  }
+
+  const PredictJob& job_;
+  const data::Dataset& dataset_;
+  view::InputConfig input_;
+  const cache::FeatureStore* store_;
+  std::vector<int64_t> order_;
+  size_t position_ = 0;
+  std::future<Input> coming_;
+};
+
+void run(const PredictJob& job, const data::Dataset& dataset, Predictor& predictor, InputQueue& queue,
+         const cache::FeatureStore* store, ResultsWriter& writer, PredictReport& report) {
+  Progress progress(static_cast<int64_t>(queue.size()), "image");
+  const auto start = std::chrono::steady_clock::now();
+  for (size_t i = 0; i < queue.size(); ++i) {
+    throw_if_stopped("nothing was written; run the same command again");
+    std::vector<Detection> found;
+    int64_t index = 0;
+    try {
+      const Input in = queue.next();
+      index = in.index;
+      const data::Image& image = dataset.images()[static_cast<size_t>(index)];
+      const view::Size original{image.height, image.width};
+      found = store ? predictor.detect_features(in.stored.levels, in.stored.canvas, in.stored.valid, original,
+                                                job.predict.max_detections)
+                    : predictor.detect(in.scene.image, in.scene.valid, original, job.predict.max_detections);
+    } catch (const Error& e) {
+      if (++report.failed > job.max_errors) throw;
+      log::warning(cat("skipped: ", e.what()));
+      continue;
+    }
+    const data::Image& image = dataset.images()[static_cast<size_t>(index)];
+    for (const Detection& detection : found) {
+      if (detection.score < job.predict.score_threshold) continue;
+      writer.add(image.id, dataset.categories()[static_cast<size_t>(detection.category)].id, detection);
+    }
+    ++report.images;
+    progress.update(static_cast<int64_t>(i) + 1);
+  }
+  report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+}  // namespace
+
+void PredictConfig::check() const {
+  check_config(max_detections >= 1, "predict.max_detections", max_detections, ">= 1");
+  check_config(score_threshold >= 0 && score_threshold < 1, "predict.score_threshold", score_threshold, "in [0, 1)");
+}
+
+void from_json(const nlohmann::json& j, PredictConfig& config) {
+  ConfigReader read(j, "predict");
+  read("max_detections", config.max_detections);
+  read("score_threshold", config.score_threshold);
+  read.done();
+  config.check();
+}
+
+void to_json(nlohmann::json& j, const PredictConfig& c) {
+  j = {{"max_detections", c.max_detections}, {"score_threshold", c.score_threshold}};
+}
+
+PredictReport predict(const PredictJob& job, const std::string& output, bool force, bool dry_run) {
+  if (job.images.empty() && job.features.empty()) {
+    throw Error(ErrorCode::kUsage, "give --images, or --features of iuq-cache");
+  }
+  const data::Dataset dataset = data::Dataset::load(job.annotations);
+  model::Checkpoint checkpoint = model::load_checkpoint(job.model);
+  check_categories(dataset, checkpoint, job);
+  std::unique_ptr<cache::FeatureStore> store;
+  if (!job.features.empty()) {
+    store = std::make_unique<cache::FeatureStore>(cache::FeatureStore::open(job.features));
+    if (cache::weights_digest(*checkpoint.segmenter, checkpoint.segmenter->backbone_prefix()) != store->backbone_digest()) {
+      throw Error(ErrorCode::kBadData, cat("the features come from another backbone than that of \"", job.model, "\""));
+    }
+  }
+  view::InputConfig input = checkpoint.input;
+  if (job.short_side > 0) input.short_side = {job.short_side};
+  const io::Provenance provenance = provenance_of(job, checkpoint, store.get());
+  PredictReport report;
+  report.up_to_date = io::is_up_to_date(output, io::read_sidecar(output), provenance, force);
+  if (report.up_to_date) return report;
+  if (dry_run) {
+    log::info(cat("would predict on the images of \"", job.annotations, "\" into \"", output, "\""));
+    return report;
+  }
+  Predictor predictor(std::move(checkpoint), job.device);
+  InputQueue queue(job, dataset, input, store.get());
+  ResultsWriter writer(output);
+  run(job, dataset, predictor, queue, store.get(), writer, report);
+  writer.finish();
+  io::write_sidecar(output, provenance);
+  report.detections = writer.count();
+  return report;
+}
+
+}  // namespace iuq::infer

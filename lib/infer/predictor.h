@@ -1,0 +1,43 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+#include <c10/core/Device.h>
+
+#include <memory>
+#include <vector>
+
+#include "lib/mask/rle.h"
+#include "lib/model/checkpoint.h"
+#include "lib/model/segmenter.h"
+
+namespace iuq::infer {
+
+/// One instance found in an image.
+struct Detection {
+  double score = 0;      // [0, 1]
+  int64_t category = 0;  // category index
+  mask::Rle mask;        // in the image's original size
+};
+
+/// A checkpoint ready to find instances, one image at a time.
+class Predictor {
+ public:
+  Predictor(model::Checkpoint checkpoint, c10::Device device);
+
+  /// `image` [3, Hi, Wi] float32 as view::to_input makes it; `valid` the part of the canvas it fills; `original` its size
+  /// on disk. At most `max_detections`, best first, empty masks left out.
+  std::vector<Detection> detect(const at::Tensor& image, view::Size valid, view::Size original, int64_t max_detections);
+  /// The same from the backbone's maps, [C_l, H_l, W_l] each.
+  std::vector<Detection> detect_features(const std::vector<at::Tensor>& levels, view::Size canvas, view::Size valid,
+                                         view::Size original, int64_t max_detections);
+  const model::Checkpoint& checkpoint() const { return checkpoint_; }
+
+ private:
+  std::vector<Detection> finish(const model::FeaturePyramid& features, const model::Frame& frame, view::Size original,
+                                int64_t max_detections);
+
+  model::Checkpoint checkpoint_;
+  c10::Device device_;
+};
+
+}  // namespace iuq::infer

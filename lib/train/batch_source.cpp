@@ -1,0 +1,202 @@
+#include "lib/train/batch_source.h"
+
+#include <torch/types.h>
+
+#include <algorithm>
+#include <deque>
+#include <future>
+
+#include "lib/base/error.h"
+#include "lib/base/rng.h"
+#include "lib/cache/feature_store.h"
+#include "lib/data/annotations.h"
+#include "lib/data/image.h"
+
+namespace iuq::train {
+namespace {
+
+uint64_t key(int64_t value) { return static_cast<uint64_t>(value); }
+
+// A pair (or single image) of a step gets its own random stream, by place in the batch: an image may come twice.
+Rng stream(const SourceOptions& options, const char* purpose, int64_t step, size_t place) {
+  return Rng(options.seed, purpose, key(step), place);
+}
+
+int64_t bucket_number(view::Size canvas) { return canvas.height * 1000000 + canvas.width; }
+
+// From the image at test size to the image as it was loaded: another size, perhaps mirrored.
+view::ViewTransform loaded_view(const view::Scene& scene, const view::InputConfig& input, bool mirror, view::Size canvas) {
+  const auto [height, width] =
+      data::fit_size(scene.original.height, scene.original.width, input.short_side.back(), input.long_side);
+  const double scale_x = static_cast<double>(scene.valid.width) / static_cast<double>(width);
+  const double scale_y = static_cast<double>(scene.valid.height) / static_cast<double>(height);
+  const view::AxisMap x = mirror ? view::AxisMap{-scale_x, static_cast<double>(scene.valid.width - 1)}
+                                 : view::AxisMap{scale_x, 0};
+  return {x, {scale_y, 0}, canvas};
+}
+
+class ImageSource : public BatchSource {
+ public:
+  explicit ImageSource(const SourceOptions& options) : options_(options) {}
+
+  int64_t bucket_of(int64_t image) const override {
+    const data::Image& entry = options_.dataset.images()[static_cast<size_t>(image)];
+    return bucket_number(canvas_of(options_.input, {entry.height, entry.width}, options_.input.short_side.back()));
+  }
+
+  Batch make(const std::vector<int64_t>& images, int64_t step) const override {
+    const auto& sides = options_.input.short_side;
+    Rng size(options_.seed, "short side", key(step));
+    const int64_t side = sides[static_cast<size_t>(size.below(static_cast<int64_t>(sides.size())))];
+    std::vector<view::Scene> scenes;
+    std::vector<bool> mirrored;
+    view::Size canvas;
+    for (size_t i = 0; i < images.size(); ++i) {
+      Rng rng = stream(options_, "mirror", step, i);
+      mirrored.push_back(rng.uniform() < options_.input.flip);
+      scenes.push_back(
+          view::load_scene(options_.dataset, images[i], options_.images, options_.input, side, mirrored.back()));
+      canvas.height = std::max(canvas.height, scenes.back().image.size(1));
+      canvas.width = std::max(canvas.width, scenes.back().image.size(2));
+    }
+    Batch batch;
+    batch.frame.canvas = canvas;
+    std::vector<at::Tensor> tensors;
+    const auto add = [&](size_t i, const view::ViewTransform& g) {
+      tensors.push_back(g.is_identity() ? scenes[i].image : g.apply_image(scenes[i].image));
+      batch.truth.push_back(view::transform(scenes[i].truth, g, options_.train.min_pixels));
+      batch.to_view.push_back(loaded_view(scenes[i], options_.input, mirrored[i], canvas).then(g));
+      batch.frame.valid.push_back(g.is_identity() ? scenes[i].valid : canvas);
+    };
+    for (size_t i = 0; i < scenes.size(); ++i) {
+      pad(scenes[i], canvas);
+      Rng rng = stream(options_, "augment", step, i);
+      const bool augmented = !options_.train.pairs && rng.uniform() < options_.train.augment;
+      add(i, augmented ? draw_view(options_.view, canvas, options_.alignment, rng)
+                       : view::ViewTransform::identity(canvas));
+    }
+    for (size_t i = 0; options_.train.pairs && i < scenes.size(); ++i) {
+      Rng rng = stream(options_, "pair", step, i);
+      batch.pairs.push_back(draw_view(options_.view, canvas, options_.alignment, rng));
+      add(i, batch.pairs.back());
+    }
+    batch.images = at::stack(tensors);
+    return batch;
+  }
+
+ private:
+  // Images of one bucket may differ by a little at another short side than the one the bucket was made for.
+  static void pad(view::Scene& scene, view::Size canvas) {
+    const int64_t right = canvas.width - scene.image.size(2);
+    const int64_t below = canvas.height - scene.image.size(1);
+    if (right == 0 && below == 0) return;
+    scene.image = at::constant_pad_nd(scene.image, {0, right, 0, below});
+    scene.truth.masks = at::constant_pad_nd(scene.truth.masks, {0, right, 0, below});
+  }
+
+  SourceOptions options_;
+};
+
+class CachedSource : public BatchSource {
+ public:
+  CachedSource(const SourceOptions& options, std::shared_ptr<const cache::FeatureStore> store)
+      : options_(options), store_(std::move(store)) {
+    if (options_.train.pairs && store_->views() < 2) {
+      throw Error(ErrorCode::kBadData, "pairs need at least two views per image; cache again with cache.views >= 2");
+    }
+  }
+
+  int64_t bucket_of(int64_t image) const override {
+    return bucket_number(store_->canvas(options_.dataset.images()[static_cast<size_t>(image)].id));
+  }
+
+  Batch make(const std::vector<int64_t>& images, int64_t step) const override {
+    Batch batch;
+    std::vector<std::vector<at::Tensor>> levels;
+    const auto add = [&](int64_t image, int64_t number) {
+      const data::Image& entry = options_.dataset.images()[static_cast<size_t>(image)];
+      const cache::StoredView stored = store_->read(entry.id, number);
+      const view::Scene scene = load_truth(options_.dataset, image, options_.input, options_.input.short_side.back(), false);
+      levels.resize(stored.levels.size());
+      for (size_t l = 0; l < stored.levels.size(); ++l) levels[l].push_back(stored.levels[l]);
+      batch.truth.push_back(view::transform(scene.truth, stored.transform, options_.train.min_pixels));
+      batch.to_view.push_back(stored.transform);
+      batch.frame.canvas = stored.canvas;
+      batch.frame.valid.push_back(stored.transform.is_identity() ? stored.valid : stored.canvas);
+    };
+    std::vector<int64_t> first, second;
+    for (size_t i = 0; i < images.size(); ++i) {
+      Rng rng = stream(options_, "views", step, i);
+      const bool whole = !options_.train.pairs && rng.uniform() >= options_.train.augment;
+      const auto drawn = rng.sample(store_->views(), 2);
+      first.push_back(whole ? 0 : drawn.front());
+      second.push_back(drawn.back());
+    }
+    for (size_t i = 0; i < images.size(); ++i) add(images[i], first[i]);
+    for (size_t i = 0; options_.train.pairs && i < images.size(); ++i) {
+      add(images[i], second[i]);
+      batch.pairs.push_back(batch.to_view[i].inverse(batch.frame.canvas).then(batch.to_view.back()));
+    }
+    for (const auto& level : levels) batch.features.push_back(at::stack(level));
+    return batch;
+  }
+
+ private:
+  SourceOptions options_;
+  std::shared_ptr<const cache::FeatureStore> store_;
+};
+
+}  // namespace
+
+std::unique_ptr<BatchSource> image_source(const SourceOptions& options) { return std::make_unique<ImageSource>(options); }
+
+std::unique_ptr<BatchSource> cached_source(const SourceOptions& options,
+                                           std::shared_ptr<const cache::FeatureStore> store) {
+  return std::make_unique<CachedSource>(options, std::move(store));
+}
+
+struct Loader::State {
+  const BatchSource& source;
+  BatchPlan plan;
+  int64_t next_step;
+  int64_t last_step;
+  size_t ahead;
+  std::deque<std::future<Batch>> coming;
+
+  void fill() {
+    while (coming.size() < ahead && next_step < last_step) {
+      // The plan is not for several threads; only the batch itself is made beside the training step.
+      coming.push_back(std::async(std::launch::async, [this, images = plan.at(next_step), step = next_step] {
+        return source.make(images, step);
+      }));
+      ++next_step;
+    }
+  }
+};
+
+Loader::Loader(const BatchSource& source, BatchPlan plan, int64_t first_step, int64_t steps, int threads)
+    : state_(std::make_unique<State>(State{source, std::move(plan), first_step, steps,
+                                           static_cast<size_t>(std::clamp(threads, 1, 8)), {}})) {}
+
+Loader::~Loader() = default;
+
+Batch Loader::next() {
+  state_->fill();
+  IUQ_ASSERT(!state_->coming.empty());
+  Batch batch = state_->coming.front().get();
+  state_->coming.pop_front();
+  state_->fill();
+  return batch;
+}
+
+Batch to_device(Batch batch, c10::Device device) {
+  if (batch.images.defined()) batch.images = batch.images.to(device);
+  for (at::Tensor& level : batch.features) level = level.to(device);
+  for (view::GroundTruth& truth : batch.truth) {
+    truth.labels = truth.labels.to(device);
+    truth.masks = truth.masks.to(device);
+  }
+  return batch;
+}
+
+}  // namespace iuq::train

@@ -1,0 +1,145 @@
+#include "lib/train/run_folder.h"
+
+#include <torch/types.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "lib/base/error.h"
+#include "lib/base/log.h"
+#include "lib/io/atomic_file.h"
+#include "lib/io/json_file.h"
+#include "lib/io/provenance.h"
+#include "lib/io/safetensors.h"
+#include "lib/model/checkpoint.h"
+#include "lib/model/tensor_bridge.h"
+
+namespace iuq::train {
+namespace fs = std::filesystem;
+namespace {
+
+constexpr const char* kOptimizer = "optimizer/";
+constexpr const char* kMemory = "memory/";
+
+std::vector<std::string> checkpoints_in(const std::string& folder) {
+  std::vector<std::string> found;
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(folder, error)) {
+    const bool done = entry.path().filename().string().rfind("step-", 0) == 0 && fs::exists(entry.path() / "DONE");
+    if (done) found.push_back(entry.path().string());
+  }
+  std::sort(found.begin(), found.end());  // the step number has a fixed width
+  return found;
+}
+
+// The digest of the run that left something unfinished here, or "".
+std::string unfinished_digest(const std::string& folder) {
+  const auto checkpoints = checkpoints_in(folder + "/checkpoints");
+  if (checkpoints.empty()) return "";
+  return io::read_json(checkpoints.back() + "/state.json").value("digest", "");
+}
+
+}  // namespace
+
+RunFolder::RunFolder(std::string path) : path_(std::move(path)) {}
+
+std::string RunFolder::model_path() const { return path_ + "/model.safetensors"; }
+std::string RunFolder::metrics_path() const { return path_ + "/metrics.jsonl"; }
+
+bool RunFolder::prepare(const io::Provenance& provenance, bool resume, bool force) {
+  if (force) {
+    std::error_code error;
+    for (const std::string& old : {model_path(), metrics_path(), path_ + "/checkpoints"}) fs::remove_all(old, error);
+  }
+  if (io::exists(model_path()) &&
+      io::is_up_to_date(model_path(), model::weights_provenance(model_path()), provenance, force)) {
+    return true;
+  }
+  const std::string unfinished = unfinished_digest(path_);
+  if (!unfinished.empty() && unfinished != provenance.digest()) {
+    throw Error(ErrorCode::kCannotCreate,
+                cat("\"", path_, "\" holds an unfinished run of another config or other inputs; choose another --output, "
+                    "or pass --force to drop it"));
+  }
+  if (!unfinished.empty() && !resume) {
+    throw Error(ErrorCode::kCannotCreate,
+                cat("\"", path_, "\" holds an unfinished run; pass --resume to go on, or --force to start again"));
+  }
+  io::make_folders(path_ + "/checkpoints");
+  if (unfinished.empty()) {
+    std::error_code error;
+    fs::remove(metrics_path(), error);  // of a run that died before its first checkpoint
+  }
+  return false;
+}
+
+std::optional<std::string> RunFolder::latest_checkpoint() const {
+  const auto found = checkpoints_in(path_ + "/checkpoints");
+  return found.empty() ? std::nullopt : std::optional(found.back());
+}
+
+TrainState RunFolder::load_state(const std::string& checkpoint) const {
+  TrainState state;
+  const nlohmann::json header = io::read_json(checkpoint + "/state.json");
+  if (!header.contains("step") || !header["step"].is_number_integer()) {
+    throw Error(ErrorCode::kBadData, cat("\"", checkpoint, "/state.json\" has no integer \"step\""));
+  }
+  state.step = header["step"];
+  state.window = header.value("window", "{}");
+  const io::TensorFile file = io::read_safetensors(checkpoint + "/state.safetensors");
+  for (const auto& [name, data] : file.tensors) {
+    const auto take = [&, &name = name, &data = data](const std::string& prefix, NamedTensors& into) {
+      if (name.rfind(prefix, 0) == 0) into.emplace_back(name.substr(prefix.size()), model::to_tensor(data));
+    };
+    take(kOptimizer, state.optimizer);
+    take(kMemory, state.memory);
+  }
+  return state;
+}
+
+void RunFolder::save_checkpoint(const TrainState& state, const nlohmann::json& provenance, int64_t keep,
+                                const std::function<void(const std::string&)>& write_model) {
+  char name[32];
+  std::snprintf(name, sizeof name, "step-%08lld", static_cast<long long>(state.step));
+  const std::string final_path = path_ + "/checkpoints/" + name;
+  const std::string temp_path = final_path + ".tmp";
+  std::error_code error;
+  fs::remove_all(temp_path, error);
+  io::make_folders(temp_path);
+  write_model(temp_path + "/model.safetensors");
+  io::TensorFile file;
+  for (const auto& [key, tensor] : state.optimizer) file.tensors.emplace_back(kOptimizer + key, model::to_tensor_data(tensor));
+  for (const auto& [key, tensor] : state.memory) file.tensors.emplace_back(kMemory + key, model::to_tensor_data(tensor));
+  io::write_safetensors(temp_path + "/state.safetensors", file);
+  io::write_json(temp_path + "/state.json", {{"step", state.step}, {"digest", provenance.at("digest")}, {"window", state.window}});
+  io::write_text(temp_path + "/DONE", "");
+  fs::remove_all(final_path, error);
+  fs::rename(temp_path, final_path, error);
+  if (error) throw Error(ErrorCode::kIo, cat("cannot rename \"", temp_path, "\": ", error.message()));
+  io::sync_path(path_ + "/checkpoints");
+  auto all = checkpoints_in(path_ + "/checkpoints");
+  for (size_t i = 0; i + static_cast<size_t>(keep) < all.size(); ++i) fs::remove_all(all[i], error);
+}
+
+void RunFolder::rewind_metrics(int64_t step) {
+  std::ifstream in(metrics_path());
+  std::string kept, line;
+  while (std::getline(in, line)) {
+    const nlohmann::json value = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
+    const bool whole = value.is_object() && value.contains("step") && value["step"].is_number_integer();
+    if (whole && value["step"].get<int64_t>() <= step) kept += line + "\n";
+  }
+  in.close();
+  io::write_text(metrics_path(), kept);
+}
+
+void RunFolder::append_metrics(const nlohmann::json& line) {
+  std::ofstream out(metrics_path(), std::ios::app);
+  out << line.dump() << "\n" << std::flush;
+  if (!out) throw Error(ErrorCode::kIo, cat("cannot write \"", metrics_path(), "\"; is the disk full?"));
+}
+
+}  // namespace iuq::train

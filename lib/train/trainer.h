@@ -1,0 +1,40 @@
+#pragma once
+
+#include <c10/core/Device.h>
+
+#include <cstdint>
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <vector>
+
+#include "lib/train/config.h"
+#include "lib/uniq/config.h"
+#include "lib/view/input.h"
+#include "lib/view/transform.h"
+
+namespace iuq::train {
+
+/// Everything a run depends on. With `features` the backbone is frozen and its maps come from the cache.
+struct TrainJob {
+  std::string annotations;                // COCO json
+  std::string images;                     // folder; needed without features
+  std::vector<std::string> features;      // files or folders of iuq-cache
+  std::vector<std::string> negatives;     // of iuq-mine; optional
+  std::string weights;                    // safetensors to start from; optional
+  nlohmann::json model;                   // section "model"
+  view::InputConfig input;
+  view::ViewConfig view;
+  TrainConfig train;
+  uniq::UniqConfig uniq;
+  uint64_t seed = 0;
+  c10::Device device = c10::kCPU;
+  int threads = 1;
+};
+
+/// Trains one segmenter into the folder `output` (see RunFolder) and returns false when it was up to date.
+/// The same job gives the same metrics and weights on the same machine and thread count, also when it was stopped and
+/// resumed. Errors: those of the inputs; kConfig; kBadData "loss is not finite" naming step, images and terms;
+/// kInterrupted after a signal, with a checkpoint of the last step.
+bool train(const TrainJob& job, const std::string& output, bool resume, bool force, bool dry_run);
+
+}  // namespace iuq::train

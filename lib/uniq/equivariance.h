@@ -1,0 +1,28 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <vector>
+
+#include "lib/model/segmenter.h"
+#include "lib/uniq/config.h"
+
+namespace iuq::uniq {
+
+/// Images and their transformed versions in one batch: image i and image i + P show the same scene, and pairs[i] maps the
+/// frame of the first to that of the second; P = pairs.size(), B = 2 P.
+struct PairBatch {
+  const model::FeaturePyramid& backbone;               // of all B images
+  const model::Encoded& encoded;                       // of all B images
+  const model::Queries& queries;                       // of all B images, assigned on each image's own ground truth
+  const std::vector<view::GroundTruth>& truth;         // B
+  const std::vector<view::ViewTransform>& pairs;       // P
+};
+
+/// The equivariance loss: the queries of g(I), applied to the transformed features of I, give the transformed masks.
+///   returns [] float32: the segmenter's own mask loss, unweighted by lambda; 0 when g(I) has no query.
+/// The gradient reaches queries and features. Cells of g(I) whose features came from outside of I are left out.
+/// Source: paper, "equivariance" part of the method; models.md 9.2 and 9.4 (coordinates are those of the new frame).
+at::Tensor equivariance_loss(model::Segmenter& segmenter, const PairBatch& batch, const UniqConfig& config);
+
+}  // namespace iuq::uniq

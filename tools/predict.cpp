@@ -1,0 +1,51 @@
+#include <CLI/CLI.hpp>
+#include <iostream>
+#include <nlohmann/json.hpp>
+
+#include "lib/infer/predict.h"
+#include "lib/view/device.h"
+#include "tools/cli/tool.h"
+
+namespace {
+
+constexpr iuq::cli::Info kInfo = {
+    "iuq-predict", "Finds the instances of images with a trained model; writes COCO results.",
+    "iuq-predict --annotations instances_val2017.json --images val2017 --model model.safetensors -o predictions.json"};
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  return iuq::cli::run_main(argc, argv, kInfo, [](iuq::cli::Tool& tool) {
+    iuq::infer::PredictJob job;
+    tool.input("--annotations", job.annotations, "COCO json that lists the images");
+    tool.input("--images", job.images, "folder of the images; not needed with --features", false);
+    tool.inputs("--features", job.features, "files or folders of iuq-cache", false);
+    tool.input("--model", job.model, "model.safetensors of iuq-train");
+    double score_threshold = -1;
+    int64_t max_detections = 0;
+    tool.flags().add_option("--score-threshold", score_threshold, "leave out detections below")->check(CLI::Range(0.0, 1.0));
+    tool.flags().add_option("--max-dets", max_detections, "most detections per image (default 100; 300 for LVIS)")
+        ->check(CLI::Range(int64_t{1}, int64_t{100000}));
+    tool.flags().add_option("--short-side", job.short_side, "shorter image side in pixels (default: the model's)")
+        ->check(CLI::Range(int64_t{32}, int64_t{8192}));
+    tool.flags().add_option("--max-errors", job.max_errors, "unreadable images to skip before giving up (default 0)")
+        ->check(CLI::Range(int64_t{0}, INT64_MAX));
+    using namespace iuq::cli;
+    tool.offer(kConfig | kOutput | kDevice | kThreads | kShard | kJson);
+    tool.parse();
+    tool.section("predict").get_to(job.predict);
+    if (score_threshold >= 0) job.predict.score_threshold = score_threshold;
+    if (max_detections > 0) job.predict.max_detections = max_detections;
+    tool.print_config_if_asked({{"predict", job.predict}});
+    job.shard = tool.shard();
+    iuq::view::set_threads(tool.threads());
+    job.device = iuq::view::open_device(tool.device());
+    const auto report = iuq::infer::predict(job, tool.output(), tool.force(), tool.dry_run());
+    if (tool.json()) {
+      std::cout << nlohmann::json({{"images", report.images}, {"detections", report.detections},
+                                   {"failed", report.failed}, {"seconds", report.seconds},
+                                   {"up_to_date", report.up_to_date}}).dump() << "\n";
+    }
+    return 0;
+  });
+}
