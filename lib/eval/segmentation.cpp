@@ -12,13 +12,15 @@ using nlohmann::json;
 
 constexpr const char* kKey = "segmentation";
 
-uint32_t to_u32(const Fields& fields, const json& value, const std::string& key) {
+// Keys of elements are put together only for a message: most of a file's records are fine.
+bool to_u32(const json& value, uint32_t& out) {
   const double number = value.is_number() ? value.get<double>() : -1;
-  if (!(number >= 0 && number <= std::numeric_limits<uint32_t>::max()) || number != double(uint32_t(number))) {
-    fields.fail(key, "is not an integer of 0 to 2^32 - 1");
-  }
-  return static_cast<uint32_t>(number);
+  if (!(number >= 0 && number <= std::numeric_limits<uint32_t>::max())) return false;
+  out = static_cast<uint32_t>(number);
+  return number == double(out);
 }
+
+constexpr const char* kNotU32 = "is not an integer of 0 to 2^32 - 1";
 
 void read_polygons(const Fields& fields, const json& value, Segmentation& out) {
   out.kind = Segmentation::Kind::kPolygons;
@@ -44,15 +46,16 @@ void read_rle(const Fields& fields, const json& value, Segmentation& out) {
   if (size == value.end() || !size->is_array() || size->size() != 2) {
     fields.fail(cat(kKey, ".size"), "is missing or not [height, width]");
   }
-  out.rle.height = to_u32(fields, (*size)[0], cat(kKey, ".size[0]"));
-  out.rle.width = to_u32(fields, (*size)[1], cat(kKey, ".size[1]"));
+  if (!to_u32((*size)[0], out.rle.height)) fields.fail(cat(kKey, ".size[0]"), kNotU32);
+  if (!to_u32((*size)[1], out.rle.width)) fields.fail(cat(kKey, ".size[1]"), kNotU32);
   if (counts != value.end() && counts->is_string()) {
     out.kind = Segmentation::Kind::kString;
     out.text = counts->get<std::string>();
   } else if (counts != value.end() && counts->is_array()) {
     out.kind = Segmentation::Kind::kCounts;
+    out.rle.counts.resize(counts->size());
     for (size_t i = 0; i < counts->size(); ++i) {
-      out.rle.counts.push_back(to_u32(fields, (*counts)[i], cat(kKey, ".counts[", i, "]")));
+      if (!to_u32((*counts)[i], out.rle.counts[i])) fields.fail(cat(kKey, ".counts[", i, "]"), kNotU32);
     }
   } else {
     fields.fail(cat(kKey, ".counts"), "is missing or neither a string nor a list");
