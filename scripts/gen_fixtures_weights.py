@@ -127,6 +127,10 @@ def main():
     save("dtypes.pth", dtypes())
     save("opaque.pth", {"w": tensor("w", (2, 3)), "evil": Evil(), "object": Opaque(),
                         "default": collections.defaultdict(list)})
+    small = {"conv1.weight": (2, 3, 1, 1), "bn1.weight": (2,), "bn1.bias": (2,), "bn1.running_mean": (2,),
+             "bn1.running_var": (2,), "fc.weight": (3, 2), "fc.bias": (3,)}
+    save("torchvision.pth", {name: tensor(name, shape) for name, shape in small.items()})
+    save("detectron2_names.pth", {"model": {"backbone.fpn_lateral2.bias": tensor("backbone.fpn_lateral2.bias", (2,))}})
     for protocol in (2, 4, 5):
         dump(f"zoo_p{protocol}.pkl", zoo(), protocol)
     dump("evil.pkl", Evil(), 4)

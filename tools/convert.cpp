@@ -19,7 +19,7 @@ struct Options {
     auto& flags = tool.flags();
     flags.add_option("--from", convert.from, "naming of the input: auto, iuq, detectron2 (AdelaiDet), torchvision, mmdet, solo")
         ->capture_default_str()->type_name("NAMING");
-    flags.add_option("--to", convert.to, "naming of the output, as above")->capture_default_str()->type_name("NAMING");
+    flags.add_option("--to", convert.to, "naming of the output: the same, but auto")->capture_default_str()->type_name("NAMING");
     flags.add_option("--preprocessing", convert.preprocessing,
                      "images the weights want: rgb (torchvision), caffe-bgr (MSRA), or auto: by the file")
         ->capture_default_str()->type_name("KIND");
@@ -44,8 +44,8 @@ int run(iuq::cli::Tool& tool) {
   if (options.list) std::cout << iuq::weights::to_text(conversion);
   if (options.output.empty()) return 0;
   iuq::io::write_safetensors(options.output, conversion.file);
-  iuq::log::info(iuq::cat("wrote ", conversion.file.tensors.size(), " tensors, named as by ", conversion.naming->describe,
-                          " before"));
+  iuq::log::info(iuq::cat("wrote ", conversion.file.tensors.size(), " tensors; the input is named as by ",
+                          conversion.naming->describe));
   return 0;
 }
 
