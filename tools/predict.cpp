@@ -2,6 +2,7 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 
+#include "lib/infer/contact_sheet.h"
 #include "lib/infer/predict.h"
 #include "lib/view/device.h"
 #include "tools/cli/tool.h"
@@ -30,6 +31,9 @@ int main(int argc, char** argv) {
         ->check(CLI::Range(int64_t{32}, int64_t{8192}));
     tool.flags().add_option("--max-errors", job.max_errors, "unreadable images to skip before giving up (default 0)")
         ->check(CLI::Range(int64_t{0}, INT64_MAX));
+    std::string sheet;
+    tool.flags().add_option("--contact-sheet", sheet, "also draw the first images, ground truth beside predictions")
+        ->type_name("PNG");
     using namespace iuq::cli;
     tool.offer(kConfig | kOutput | kDevice | kThreads | kShard | kJson);
     tool.parse();
@@ -41,6 +45,9 @@ int main(int argc, char** argv) {
     iuq::view::set_threads(tool.threads());
     job.device = iuq::view::open_device(tool.device());
     const auto report = iuq::infer::predict(job, tool.output(), tool.force(), tool.dry_run());
+    if (!sheet.empty() && !tool.dry_run()) {
+      iuq::infer::write_contact_sheet(job.annotations, job.images, tool.output(), sheet, 12, 0.3);
+    }
     if (tool.json()) {
       std::cout << nlohmann::json({{"images", report.images}, {"detections", report.detections},
                                    {"failed", report.failed}, {"seconds", report.seconds},

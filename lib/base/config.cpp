@@ -169,6 +169,13 @@ json load_config(const std::string& path, const std::vector<std::string>& varian
     }
     config.merge_patch(patches[name]);
   }
+  // "a+b" is what a and b need only when they come together.
+  for (const std::string& first : variants) {
+    for (const std::string& second : variants) {
+      const auto both = patches.find(first + "+" + second);
+      if (both != patches.end()) config.merge_patch(*both);
+    }
+  }
   for (const std::string& setting : settings) {
     const size_t equals = setting.find('=');
     if (equals == std::string::npos || equals == 0) {

@@ -44,7 +44,8 @@ void check_config(bool ok, const std::string& field, const nlohmann::json& value
 
 /// The whole config file with `variants` applied and `settings` ("train.steps=100") on top.
 /// A config file is one JSON object with a section per area; its key "variants" holds named JSON merge patches
-/// (RFC 7396) of the rest. An empty path is an empty config. Errors: kNoInput, kConfig (with line and column).
+/// (RFC 7396) of the rest; one named "a+b" is applied after all others when both a and b were asked for. An empty path
+/// is an empty config. Errors: kNoInput, kConfig (with line and column).
 nlohmann::json load_config(const std::string& path, const std::vector<std::string>& variants,
                            const std::vector<std::string>& settings);
 

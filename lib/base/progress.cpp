@@ -17,7 +17,8 @@ std::string duration(double seconds) {
 
 }  // namespace
 
-Progress::Progress(int64_t total, std::string unit) : total_(total), unit_(std::move(unit)) {}
+Progress::Progress(int64_t total, std::string unit, int64_t already)
+    : total_(total), unit_(std::move(unit)), already_(already) {}
 
 Progress::~Progress() {
   if (drawn_) std::fprintf(stderr, "\r\033[K");
@@ -25,13 +26,12 @@ Progress::~Progress() {
 
 void Progress::update(int64_t done, const std::string& note) {
   if (log::is_quiet()) return;
-  if (first_ < 0) first_ = done > 0 ? done - 1 : 0;
   const auto now = Clock::now();
   const double since_shown = std::chrono::duration<double>(now - shown_).count();
   if (since_shown < (log::stderr_is_tty() ? 0.2 : 30.0)) return;
   shown_ = now;
   const double elapsed = std::chrono::duration<double>(now - start_).count();
-  const double rate = static_cast<double>(done - first_) / (elapsed > 0 ? elapsed : 1);
+  const double rate = static_cast<double>(done - already_) / (elapsed > 0 ? elapsed : 1);
   char numbers[64];
   std::snprintf(numbers, sizeof numbers, "%.*f", rate < 10 ? 2 : 0, rate);
   std::string text = cat(done, "/", total_, " ", unit_, "s, ", numbers, " ", unit_, "s/s");

@@ -9,7 +9,8 @@ namespace iuq {
 /// Says how far a long loop is: a bar that redraws itself on a terminal, else one line every 30 s.
 class Progress {
  public:
-  Progress(int64_t total, std::string unit);
+  /// `already`: items done before this run, so that a resumed run states its own rate.
+  Progress(int64_t total, std::string unit, int64_t already = 0);
   ~Progress();
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;
@@ -23,7 +24,7 @@ class Progress {
   std::string unit_;
   Clock::time_point start_ = Clock::now();
   Clock::time_point shown_ = Clock::now();
-  int64_t first_ = -1;  // items that were done before this run, so that a resumed run states its own rate
+  int64_t already_;
   bool drawn_ = false;
 };
 

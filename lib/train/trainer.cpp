@@ -230,7 +230,7 @@ void Trainer::run() {
   const auto source = store_ ? cached_source(options, store_) : image_source(options);
   const int64_t steps = job_.train.steps;
   Loader loader(*source, plan(*source), step_, steps, job_.threads);
-  Progress progress(steps, "step");
+  Progress progress(steps, "step", step_);
   using Clock = std::chrono::steady_clock;
   Clock::time_point since = Clock::now();
   while (step_ < steps) {

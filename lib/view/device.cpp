@@ -5,6 +5,10 @@
 #include <torch/cuda.h>
 #include <torch/version.h>
 
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
+
 #include <charconv>
 #include <opencv2/core.hpp>
 
@@ -42,6 +46,11 @@ void set_threads(int threads) {
   at::set_num_threads(threads);
   cv::setNumThreads(threads);
   at::globalContext().setFlushDenormal(true);
+#ifdef __GLIBC__
+  // Maps of a few megabytes come and go at each layer; giving them back to the system each time costs page faults.
+  mallopt(M_MMAP_THRESHOLD, 1 << 30);
+  mallopt(M_TRIM_THRESHOLD, 1 << 30);
+#endif
 }
 
 std::string torch_version() { return TORCH_VERSION; }

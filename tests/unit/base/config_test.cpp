@@ -44,12 +44,14 @@ TEST_CASE("config: a value of the wrong type is an error that names place and va
 
 TEST_CASE("config: variants patch the file, --set goes on top", "[base]") {
   const std::string path = "config_test.json";
-  std::ofstream(path) << R"({"train": {"steps": 10, "lr": 0.1}, "variants": {"long": {"train": {"steps": 99}}}})";
+  std::ofstream(path) << R"({"train": {"steps": 10, "lr": 0.1}, "variants":
+    {"long": {"train": {"steps": 99}}, "fast": {"train": {"lr": 1}}, "long+fast": {"train": {"steps": 50}}}})";
   const json plain = load_config(path, {}, {});
   REQUIRE(plain == json::parse(R"({"train": {"steps": 10, "lr": 0.1}})"));
   const json patched = load_config(path, {"long"}, {"train.lr=0.5", "model.name=solov2"});
   REQUIRE(patched == json::parse(R"({"train": {"steps": 99, "lr": 0.5}, "model": {"name": "solov2"}})"));
+  REQUIRE(load_config(path, {"long", "fast"}, {}) == json::parse(R"({"train": {"steps": 50, "lr": 1}})"));
   REQUIRE(message_of([&] { load_config(path, {"lnog"}, {}); }) ==
-          "config \"config_test.json\" has no variant \"lnog\"; it has: long");
+          "config \"config_test.json\" has no variant \"lnog\"; it has: fast, long, long+fast");
   std::remove(path.c_str());
 }

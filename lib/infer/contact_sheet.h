@@ -1,0 +1,14 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+namespace iuq::infer {
+
+/// Draws the first images of `annotations` with instances twice, ground truth and predictions side by side, into a PNG.
+/// Works from the results file alone; predictions below `min_score` are left out. Errors: those of the inputs;
+/// kBadData naming the results' index and key; kCannotCreate.
+void write_contact_sheet(const std::string& annotations, const std::string& images, const std::string& predictions,
+                         const std::string& output, int64_t count, double min_score);
+
+}  // namespace iuq::infer
