@@ -24,6 +24,7 @@ void install_signal_handlers() {
   action.sa_flags = SA_RESTART;
   for (const int number : {SIGINT, SIGTERM, SIGUSR1}) sigaction(number, &action, nullptr);
   signal(SIGPIPE, SIG_IGN);  // a closed pipe is a write error with a message, not a silent death
+  signal(SIGXFSZ, SIG_IGN);  // likewise a file that may not grow
 }
 
 bool stop_requested() { return stop != 0; }
