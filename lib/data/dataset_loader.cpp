@@ -1,6 +1,5 @@
 #include "lib/data/dataset_loader.h"
 
-#include <cmath>
 #include <algorithm>
 #include <nlohmann/json.hpp>
 #include <numeric>
@@ -65,7 +64,8 @@ std::string some_ids(const List& list) {
 /// The first id that occurs twice in a sorted list.
 template <class List, class Id>
 void reject_duplicates(const List& sorted, const std::string& path, const char* section, Id id) {
-  const auto twice = std::adjacent_find(sorted.begin(), sorted.end(), [&](const auto& a, const auto& b) { return id(a) == id(b); });
+  const auto twice = std::adjacent_find(sorted.begin(), sorted.end(),
+                                        [&](const auto& a, const auto& b) { return id(a) == id(b); });
   if (twice == sorted.end()) return;
   throw Error(ErrorCode::kBadData, cat("\"", path, "\": ", section, ": the id ", id(*twice), " occurs twice"));
 }
@@ -202,7 +202,8 @@ void DatasetLoader::tie(size_t index) {
   }
   const int64_t category = set_.category_index(annotation.category);
   if (category < 0) {
-    bad(cat("\"category_id\" is ", annotation.category, ", but \"categories\" has the ids ", some_ids(set_.categories_)));
+    bad(cat("\"category_id\" is ", annotation.category, ", but \"categories\" has the ids ",
+            some_ids(set_.categories_)));
   }
   annotation.category = category;
   const Image& frame = set_.images_[static_cast<size_t>(image)];

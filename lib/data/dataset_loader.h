@@ -31,7 +31,8 @@ class DatasetLoader {
   void tie_annotations();
   void tie(size_t index);
   void group_by_image();
-  void complete_from_mask(Annotation& annotation, const Pending& pending, SegmentPool::Handle segment, const Image& image);
+  void complete_from_mask(Annotation& annotation, const Pending& pending, SegmentPool::Handle segment,
+                          const Image& image);
   void resolve(std::vector<int64_t>& category_ids, const Image& image, const char* key) const;
   [[noreturn]] void fail(const std::string& what) const;
 

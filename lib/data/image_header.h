@@ -11,7 +11,7 @@ enum class FileKind { kJpeg, kPng, kOther };
 struct ImageHeader {
   FileKind kind = FileKind::kOther;
   int64_t height = 0, width = 0;  // as stored, before any EXIF turn; 0 when not found
-  bool complete = true;           // the end marker is there; decoders fill up a truncated JPEG with grey and say nothing
+  bool complete = true;  // the end marker is there; decoders fill up a truncated JPEG with grey and say nothing
 };
 
 ImageHeader read_image_header(std::string_view bytes);

@@ -35,7 +35,8 @@ Colour from_hsv(double hue, double saturation, double value) {
 }
 
 double hash_uniform(uint64_t key, int64_t x, int64_t y) {
-  uint64_t z = key + 0x9e3779b97f4a7c15ULL * static_cast<uint64_t>(x) + 0xc2b2ae3d27d4eb4fULL * static_cast<uint64_t>(y);
+  uint64_t z = key;
+  z += 0x9e3779b97f4a7c15ULL * static_cast<uint64_t>(x) + 0xc2b2ae3d27d4eb4fULL * static_cast<uint64_t>(y);
   z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ULL;
   z = (z ^ (z >> 27)) * 0x94d049bb133111ebULL;
   return static_cast<double>((z ^ (z >> 31)) >> 11) * 0x1p-53;
@@ -77,10 +78,16 @@ Colour Look::at(double x, double y, double radius) const {
 
 Look draw_object_look(Rng& rng) {
   Look look;
+  // One draw per statement: the order of function arguments is the compiler's, and the bytes must not be.
   const double hue = rng.uniform();
-  look.main = from_hsv(hue, rng.uniform(0.6, 1.0), rng.uniform(0.65, 1.0));
+  const double value = rng.uniform(0.65, 1.0);
+  const double saturation = rng.uniform(0.6, 1.0);
+  look.main = from_hsv(hue, saturation, value);
   // The second colour is a neighbour, lighter or darker, so that the pattern does not drown the outline.
-  look.second = from_hsv(hue + rng.uniform(-0.12, 0.12), rng.uniform(0.2, 0.9), rng.uniform(0.45, 1.0));
+  const double second_value = rng.uniform(0.45, 1.0);
+  const double second_saturation = rng.uniform(0.2, 0.9);
+  const double second_hue = hue + rng.uniform(-0.12, 0.12);
+  look.second = from_hsv(second_hue, second_saturation, second_value);
   look.texture = static_cast<Texture>(rng.below(6));
   look.period = rng.uniform(5, 10);
   look.angle = rng.uniform(0, 2 * kPi);
@@ -92,7 +99,10 @@ Look draw_background_look(Rng& rng) {
   Look look;
   const double hue = rng.uniform(), value = rng.uniform(0.2, 0.75);
   look.main = from_hsv(hue, rng.uniform(0.0, 0.3), value);
-  look.second = from_hsv(hue + rng.uniform(-0.2, 0.2), rng.uniform(0.0, 0.35), std::clamp(value + rng.uniform(-0.2, 0.2), 0.1, 0.85));
+  const double second_value = std::clamp(value + rng.uniform(-0.2, 0.2), 0.1, 0.85);
+  const double second_saturation = rng.uniform(0.0, 0.35);
+  const double second_hue = hue + rng.uniform(-0.2, 0.2);
+  look.second = from_hsv(second_hue, second_saturation, second_value);
   look.texture = static_cast<Texture>(1 + rng.below(5));
   look.period = rng.uniform(12, 40);
   look.angle = rng.uniform(0, 2 * kPi);

@@ -143,8 +143,9 @@ void write_lookalikes(const SynthConfig& config, const std::string& folder_path,
   const json existing = existing_provenance(output);
   if (io::is_up_to_date(output, existing, provenance, force)) return;
   if (io::exists(output) && !made_here(existing)) {
-    throw Error(ErrorCode::kCannotCreate, cat("\"", output, "\" exists and was not made by iuq-synth, so --force does not "
-                                              "replace it; remove it yourself or choose another --output"));
+    throw Error(ErrorCode::kCannotCreate,
+                cat("\"", output, "\" exists and was not made by iuq-synth, so --force does not replace it; remove it ",
+                    "yourself or choose another --output"));
   }
   io::make_folders(io::folder_of(output));
   const int64_t needed = lookalikes_bytes(config), free = io::free_bytes(io::folder_of(output));

@@ -12,10 +12,10 @@ namespace iuq::data {
 ///   images/train/000000000001.png ..., images/val/...      8-bit PNG
 ///   provenance.json
 ///
-/// Masks are compressed RLE, areas and boxes are those of the masks. Image ids are 1, 2, ... in train and 1000001, ... in
-/// val, so the two splits can be mixed. Every byte but the provenance's volatile part is a function of `config`; the
-/// number of `threads` does not matter. LVIS: frequencies are those of the training images ("r" up to 10, "c" up to 100,
-/// else "f"); each image names up to two absent categories as negative, and now and then one category of which an
+/// Masks are compressed RLE, areas and boxes are those of the masks. Image ids are 1, 2, ... in train and 1000001, ...
+/// in val, so the two splits can be mixed. Every byte but the provenance's volatile part is a function of `config`; the
+/// number of `threads` does not matter. LVIS: frequencies are those of the training images ("r" up to 10, "c" up to
+/// 100, else "f"); each image names up to two absent categories as negative, and now and then one category of which an
 /// instance was left unlabelled as not exhaustive.
 ///
 /// Does nothing when `output` is there with the same config. Errors: kCannotCreate when it is another one (with `force`

@@ -25,7 +25,7 @@ int64_t scene_image_id(const std::string& split, int64_t index);
 std::string scene_file_name(const std::string& split, int64_t index);
 
 /// The annotation file of a split. LVIS categories carry the counts of the training split.
-nlohmann::json lookalikes_json(const SynthConfig& config, const std::string& split, const std::vector<SceneLabels>& scenes,
-                               const std::vector<SceneLabels>& train);
+nlohmann::json lookalikes_json(const SynthConfig& config, const std::string& split,
+                               const std::vector<SceneLabels>& scenes, const std::vector<SceneLabels>& train);
 
 }  // namespace iuq::data

@@ -93,7 +93,8 @@ int64_t EpochSampler::at(int64_t position) {
     }
     epoch_ = epoch;
   }
-  const int64_t start = repeats_.empty() ? epoch * static_cast<int64_t>(items_.size()) : starts_[static_cast<size_t>(epoch)];
+  const auto item_count = static_cast<int64_t>(items_.size());
+  const int64_t start = repeats_.empty() ? epoch * item_count : starts_[static_cast<size_t>(epoch)];
   return order_[static_cast<size_t>(position - start)];
 }
 

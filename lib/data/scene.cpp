@@ -108,7 +108,10 @@ class ScenePainter {
     }
   }
 
-  Colour ground_tint() { return mix(ground_.main, ground_.second, rng_.uniform()) * rng_.uniform(0.75, 1.25); }
+  Colour ground_tint() {
+    const double brightness = rng_.uniform(0.75, 1.25);
+    return mix(ground_.main, ground_.second, rng_.uniform()) * brightness;
+  }
 
   void paint_distractors() {
     // Lines and parts of shapes in the ground's own colours: edges that belong to nothing.
@@ -116,7 +119,8 @@ class ScenePainter {
     for (int64_t i = 2 + rng_.below(5); i > 0; --i) {
       const PlacedShape placed{rng_.below(kShapeCount), rng_.uniform(0, width), rng_.uniform(0, height),
                           short_side_ * rng_.uniform(0.1, 0.35), rng_.uniform(0.6, 1.6), rng_.uniform(0, 6.3)};
-      blend(placed, ground_tint(), rng_.uniform(0.3, 0.7));
+      const double strength = rng_.uniform(0.3, 0.7);
+      blend(placed, ground_tint(), strength);
     }
     for (int64_t i = 2 + rng_.below(4); i > 0; --i) {
       // A line is a square stretched until it is thin.

@@ -117,13 +117,17 @@ SegmentPool::Handle SegmentPool::add_polygons(const json& list) {
   bool whole = true;
   for (size_t part = 0; part < list.size(); ++part) {
     const json& polygon = list[part];
-    if (!polygon.is_array()) fail(cat("\"segmentation\"[", part, "] is ", shown(polygon), ", must be a list of numbers"));
+    if (!polygon.is_array()) {
+      fail(cat("\"segmentation\"[", part, "] is ", shown(polygon), ", must be a list of numbers"));
+    }
     if (polygon.size() < 6 || polygon.size() % 2 != 0) {
       fail(cat("\"segmentation\"[", part, "] has ", polygon.size(),
                " numbers, must have an even count of at least 6 (x, y of three points)"));
     }
     for (const json& number : polygon) {
-      if (!number.is_number()) fail(cat("\"segmentation\"[", part, "] holds ", shown(number), ", must hold numbers only"));
+      if (!number.is_number()) {
+        fail(cat("\"segmentation\"[", part, "] holds ", shown(number), ", must hold numbers only"));
+      }
       values_.push_back(number.get<double>());
       whole = whole && hundredths(values_.back());
     }

@@ -19,7 +19,8 @@ using RecordVisitor = std::function<void(const std::string& section, int64_t ind
 ///
 /// Returns the sections asked for that the file does not have, in the order asked.
 /// Errors: kNoInput, kIo, kBadData naming file, line and column: not JSON (NaN and Infinity are not), truncated,
-/// invalid UTF-8, nested deeper than 64, a section asked for twice in the file or not a list, a record that is no object.
+/// invalid UTF-8, nested deeper than 64; or naming the section: there twice or no list, a record that is no
+/// object.
 std::vector<std::string> stream_json_records(const std::string& path, const std::vector<std::string>& sections,
                                              const RecordVisitor& visit);
 

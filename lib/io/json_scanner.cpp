@@ -101,7 +101,8 @@ bool JsonScanner::refill() {
 
 void JsonScanner::fail(const std::string& what) const {
   const int64_t column = before_ + (next_ - block_.data()) - line_start_ + 1;
-  throw Error(ErrorCode::kBadData, cat("\"", path_, "\" is not valid JSON: line ", line_, ", column ", column, ": ", what));
+  throw Error(ErrorCode::kBadData,
+              cat("\"", path_, "\" is not valid JSON: line ", line_, ", column ", column, ": ", what));
 }
 
 void JsonScanner::unexpected(const char* wanted) {
@@ -203,7 +204,8 @@ void JsonScanner::number() {
 void JsonScanner::convert_number(const char* begin, const char* end) {
   const Number n = parse_number(begin, end);
   const auto shown = [&] { return std::string(begin, static_cast<size_t>(std::min<ptrdiff_t>(end - begin, 40))); };
-  if (!n.valid) fail(cat("\"", shown(), "\" is not a number", end - begin == 1 ? " (NaN and Infinity are not JSON)" : ""));
+  const char* const hint = end - begin == 1 ? " (NaN and Infinity are not JSON)" : "";
+  if (!n.valid) fail(cat("\"", shown(), "\" is not a number", hint));
   if (n.whole && n.digit_count <= 19) {
     if (!n.negative) return events_->unsigned_integer(n.digits);
     if (n.digits <= uint64_t{1} << 63) return events_->integer(static_cast<int64_t>(0 - n.digits));
@@ -281,7 +283,8 @@ uint32_t JsonScanner::hex4() {
   uint32_t code = 0;
   for (int i = 0; i < 4; ++i, ++next_) {
     const int c = peek();
-    const int digit = c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+    const int lower = c >= 'A' && c <= 'F' ? c - 'A' + 'a' : c;
+    const int digit = lower >= '0' && lower <= '9' ? lower - '0' : lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
     if (digit < 0) unexpected("a hexadecimal digit");
     code = code << 4 | static_cast<uint32_t>(digit);
   }
@@ -290,8 +293,9 @@ uint32_t JsonScanner::hex4() {
 
 void JsonScanner::utf8(int lead) {
   // Well-formed sequences, Unicode table 3-7: the lead fixes the length and the range of the second byte.
-  const int more = lead >= 0xc2 && lead <= 0xdf ? 1 : lead >= 0xe0 && lead <= 0xef ? 2 : lead >= 0xf0 && lead <= 0xf4 ? 3 : 0;
-  if (more == 0) fail("a string is not valid UTF-8");
+  const bool possible = lead >= 0xc2 && lead <= 0xf4;
+  const int more = lead < 0xe0 ? 1 : lead < 0xf0 ? 2 : 3;
+  if (!possible) fail("a string is not valid UTF-8");
   text_.push_back(static_cast<char>(lead));
   ++next_;
   for (int i = 0; i < more; ++i, ++next_) {
