@@ -1,0 +1,238 @@
+#include <torch/nn/module.h>
+#include <torch/types.h>
+
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "lib/io/json_file.h"
+#include "lib/model/common.h"
+#include "lib/model/segmenter.h"
+#include "lib/model/solov2/matrix_nms.h"
+#include "lib/model/solov2/solov2.h"
+#include "lib/model/solov2/targets.h"
+#include "tests/support/catch.h"
+#include "tests/support/formula.h"
+
+// The numbers come from AdelaiDet itself: scripts/gen_fixtures_solov2.py, whose header defines the formulas.
+
+namespace {
+
+using namespace iuq;
+using namespace iuq::model;
+using nlohmann::json;
+
+json fixture(const char* name) { return io::read_json(std::string(IUQ_SOURCE_DIR) + "/tests/fixtures/" + name); }
+
+at::Tensor formula(const std::string& name, std::vector<int64_t> shape, double low, double high) {
+  const at::Tensor out = torch::empty(shape, at::kFloat);
+  test::fill(name, low, high, out.data_ptr<float>(), out.numel());
+  return out;
+}
+
+// Parameters by the rule of the generator.
+void fill_parameter(const std::string& name, const at::Tensor& tensor) {
+  const auto ends = [&](const std::string& end) {
+    return name.size() >= end.size() && name.compare(name.size() - end.size(), end.size(), end) == 0;
+  };
+  double low = -0.1, high = 0.1;
+  if (tensor.dim() == 4) {
+    high = 1.4 * std::sqrt(3.0 / static_cast<double>(tensor[0].numel()));
+    low = -high;
+  } else if (ends("running_var") || ends(".weight")) {
+    low = 0.5, high = 1.5;
+  }
+  tensor.copy_(formula(name, tensor.sizes().vec(), low, high));
+}
+
+struct Count {
+  int64_t names = 0, elements = 0;
+};
+
+Count fill_segmenter(Segmenter& segmenter) {
+  const torch::NoGradGuard guard;
+  Count count;
+  const auto take = [&](const std::string& name, const at::Tensor& tensor) {
+    fill_parameter(name, tensor);
+    ++count.names;
+    count.elements += tensor.numel();
+  };
+  for (const auto& item : segmenter.named_parameters()) take(item.key(), item.value());
+  for (const auto& item : segmenter.named_buffers()) take(item.key(), item.value());
+  return count;
+}
+
+// Shape, means and samples of one output, within 1e-4 of its size.
+void check_output(const json& wanted, const at::Tensor& output) {
+  const std::string name = wanted.at("name");
+  INFO(name);
+  REQUIRE(output.sizes().vec() == wanted.at("shape").get<std::vector<int64_t>>());
+  const at::Tensor flat = output.to(at::kDouble).contiguous().flatten();
+  const double size = wanted.at("abs_mean");
+  CHECK(std::abs(flat.mean().item<double>() - wanted.at("mean").get<double>()) <= 1e-4 * size);
+  CHECK(std::abs(flat.abs().mean().item<double>() - size) <= 1e-4 * size);
+  const auto values = wanted.at("values").get<std::vector<double>>();
+  const auto where = test::bits("sample:" + name, static_cast<int64_t>(values.size()));
+  for (size_t j = 0; j < values.size(); ++j) {
+    const auto index = static_cast<int64_t>(where[j] % static_cast<uint64_t>(flat.numel()));
+    INFO("sample " << j << " at " << index);
+    CHECK(std::abs(flat[index].item<double>() - values[j]) <= 1e-4 * (size + std::abs(values[j])));
+  }
+}
+
+void check_network(const char* file) {
+  const json data = fixture(file);
+  const auto segmenter = make_segmenter(data.at("model"), data.at("classes"), /*seed=*/0);
+  const Count count = fill_segmenter(*segmenter);
+  CHECK(count.names == data.at("names"));
+  CHECK(count.elements == data.at("parameters"));
+  segmenter->eval();
+  const torch::NoGradGuard guard;
+  for (const json& run : data.at("runs")) {
+    const auto shape = run.at("input").get<std::vector<int64_t>>();
+    INFO("input " << run.at("input").dump());
+    Frame frame;
+    frame.canvas = {shape[2], shape[3]};
+    frame.valid.assign(static_cast<size_t>(shape[0]), frame.canvas);
+    const FeaturePyramid maps = segmenter->backbone(formula("input", shape, -2, 2));
+    const Encoded encoded = segmenter->encode(maps, frame);
+    std::vector<at::Tensor> logits;
+    for (const json& cell : run.at("cells")) {
+      const at::Tensor kernels = encoded.dense.at(5 + cell[1].get<size_t>())[cell[0].get<int64_t>()];
+      const at::Tensor kernel = kernels.select(2, cell[3].get<int64_t>()).select(1, cell[2].get<int64_t>());
+      logits.push_back(at::einsum("d,dhw->hw", {kernel, encoded.mask_features[cell[0].get<int64_t>()]}));
+    }
+    std::vector<at::Tensor> outputs = maps;
+    outputs.insert(outputs.end(), encoded.neck.begin(), encoded.neck.end());
+    outputs.insert(outputs.end(), encoded.dense.begin(), encoded.dense.end());
+    outputs.push_back(encoded.mask_features);
+    outputs.push_back(at::stack(logits));
+    REQUIRE(outputs.size() == run.at("outputs").size());
+    for (size_t i = 0; i < outputs.size(); ++i) check_output(run.at("outputs")[i], outputs[i]);
+  }
+}
+
+// One object of a scene on its canvas: [Hi, Wi] bool.
+at::Tensor draw(const json& object, const std::vector<int64_t>& valid, const std::vector<int64_t>& canvas) {
+  const auto at = object.at("at").get<std::vector<int64_t>>();
+  const at::Tensor y = torch::arange(valid[0], at::kLong).unsqueeze(1);
+  const at::Tensor x = torch::arange(valid[1], at::kLong).unsqueeze(0);
+  at::Tensor mask;
+  if (object.at("shape") == "box") {
+    mask = (x >= at[0]) & (x < at[2]) & (y >= at[1]) & (y < at[3]);
+  } else {
+    const at::Tensor dx = 2 * x + 1 - 2 * at[0], dy = 2 * y + 1 - 2 * at[1];
+    mask = dx * dx * at[3] * at[3] + dy * dy * at[2] * at[2] <= 4 * at[2] * at[2] * at[3] * at[3];
+  }
+  const at::Tensor full = torch::zeros(canvas, at::kBool);
+  full.slice(0, 0, valid[0]).slice(1, 0, valid[1]).copy_(mask);
+  return full;
+}
+
+view::GroundTruth truth_of(const json& scene) {
+  const auto valid = scene.at("valid").get<std::vector<int64_t>>(), canvas = scene.at("canvas").get<std::vector<int64_t>>();
+  view::GroundTruth truth;
+  std::vector<at::Tensor> masks;
+  std::vector<int64_t> labels;
+  for (const json& object : scene.at("objects")) {
+    masks.push_back(draw(object, valid, canvas));
+    labels.push_back(object.at("label"));
+    truth.instance_ids.push_back(static_cast<int64_t>(truth.instance_ids.size()));
+  }
+  truth.masks = at::stack(masks);
+  truth.labels = torch::tensor(labels, at::kLong);
+  return truth;
+}
+
+}  // namespace
+
+TEST_CASE("solov2: a small network gives the reference's numbers at every stage", "[model][golden]") {
+  check_network("solov2_r18.json");
+}
+
+TEST_CASE("solov2: ResNet-50 at its published size gives the reference's numbers", "[model][golden]") {
+  check_network("solov2_r50.json");
+}
+
+TEST_CASE("solov2: target cells, labels and masks are the reference's", "[model][golden]") {
+  for (const json& scene : fixture("solov2_targets.json").at("scenes")) {
+    INFO(scene.at("name"));
+    const Solov2Config config;
+    const view::GroundTruth truth = truth_of(scene);
+    const Solov2Targets targets = solov2_targets(truth, config);
+    std::vector<std::vector<int64_t>> cells, labels;
+    for (const Solov2Cell& c : targets.cells) cells.push_back({c.level, c.row, c.column, c.instance});
+    for (size_t l = 0; l < targets.labels.size(); ++l) {
+      for (size_t i = 0; i < targets.labels[l].size(); ++i) {
+        const auto grid = static_cast<size_t>(config.grids[l]);
+        const std::vector<size_t> place = {l, i / grid, i % grid};
+        if (targets.labels[l][i] < 0) continue;
+        labels.emplace_back(place.begin(), place.end());
+        labels.back().push_back(targets.labels[l][i]);
+      }
+    }
+    CHECK(json(cells) == scene.at("cells"));
+    CHECK(json(labels) == scene.at("labels"));
+    const at::Tensor quarter = quarter_masks(truth.masks);
+    for (int64_t n = 0; n < truth.count(); ++n) {
+      const json& wanted = scene.at("mask_sums")[static_cast<size_t>(n)];
+      if (wanted.is_null()) continue;  // belongs to no level
+      const at::Tensor set = at::nonzero(quarter[n]);
+      const std::vector<int64_t> sums = {set.size(0), set.select(1, 1).sum().item<int64_t>(),
+                                         set.select(1, 0).sum().item<int64_t>()};
+      CHECK(json(sums) == wanted);
+    }
+  }
+}
+
+TEST_CASE("solov2: losses are the reference's", "[model][golden]") {
+  const json data = fixture("solov2_targets.json");
+  const int64_t classes = data.at("classes"), width = data.at("embedding");
+  Solov2Config config;
+  config.backbone.name = "resnet18";
+  config.embedding = width;
+  Solov2 segmenter(config, classes);
+  for (const json& wanted : data.at("losses")) {
+    INFO(wanted.dump());
+    const std::string tag = wanted.at("tag");
+    std::vector<view::GroundTruth> truth;
+    for (const json& name : wanted.at("scenes")) {
+      for (const json& scene : data.at("scenes")) {
+        if (scene.at("name") == name) truth.push_back(truth_of(scene));
+      }
+    }
+    REQUIRE(truth.size() == wanted.at("scenes").size());
+    const auto batch = static_cast<int64_t>(truth.size());
+    Encoded encoded;
+    encoded.frame.canvas = {truth[0].masks.size(1), truth[0].masks.size(2)};
+    encoded.frame.valid.assign(truth.size(), encoded.frame.canvas);
+    encoded.mask_features = formula(
+        tag + "features", {batch, width, encoded.frame.canvas.height / 4, encoded.frame.canvas.width / 4}, 0, 1);
+    for (const bool kernels : {false, true}) {
+      for (size_t l = 0; l < config.grids.size(); ++l) {
+        const std::string name = tag + (kernels ? "kernel" : "cate") + std::to_string(l);
+        encoded.dense.push_back(formula(name, {batch, kernels ? width : classes, config.grids[l], config.grids[l]},
+                                        kernels ? -1 : -4, kernels ? 1 : 2));
+      }
+    }
+    const Losses losses = segmenter.base_losses(encoded, segmenter.assign(encoded, truth), truth);
+    REQUIRE(losses.size() == 2);
+    for (const auto& [name, value] : losses) CHECK(value.item<double>() == Approx(wanted.at(name).get<double>()).epsilon(1e-5));
+  }
+}
+
+TEST_CASE("solov2: suppression gives the reference's scores", "[model][golden]") {
+  const json data = fixture("solov2_targets.json");
+  const json& nms = data.at("nms");
+  json scene = {{"canvas", nms.at("size")}, {"valid", nms.at("size")}, {"objects", nms.at("objects")}};
+  const view::GroundTruth truth = truth_of(scene);
+  const at::Tensor scores = torch::tensor(nms.at("scores").get<std::vector<float>>());
+  const at::Tensor decayed = matrix_nms(truth.masks.flatten(1).to(at::kFloat), truth.labels, scores, nms.at("sigma"));
+  const auto wanted = nms.at("decayed").get<std::vector<float>>();
+  for (size_t i = 0; i < wanted.size(); ++i) {
+    CHECK(decayed[static_cast<int64_t>(i)].item<float>() == Approx(wanted[i]).epsilon(1e-5));
+  }
+  const json& points = data.at("points");
+  const at::Tensor kept = points_nms(formula("points", points.at("shape").get<std::vector<int64_t>>(), 0, 1));
+  const at::Tensor places = at::nonzero(kept.flatten()).flatten();
+  CHECK(places.equal(torch::tensor(points.at("kept").get<std::vector<int64_t>>(), at::kLong)));
+}
