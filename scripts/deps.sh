@@ -151,13 +151,21 @@ unpack() {  # unpack WHEEL FOLDER
   if command -v unzip >/dev/null; then unzip -q "$1" -d "$2"; else "${pip[0]}" -m zipfile -e "$1" "$2"; fi
 }
 
+# enough_room MB WHAT
+enough_room() {
+  local free_mb
+  free_mb=$(df -Pm .deps | awk 'NR == 2 { print $4 }')
+  (( free_mb >= $1 )) || { say "only $free_mb MB are free here; $2 needs $1"; return 1; }
+}
+
 # A CUDA wheel looks for its libraries in wheels of their own, beside the folder torch/; its metadata names them.
 add_cuda_libraries() {
   local wanted=() line
   while IFS= read -r line; do
     wanted+=("${line%%;*}")
-  done < <(sed -n 's/^Requires-Dist: \(\(nvidia\|cuda\)-.*\)$/\1/p' "$1"/torch-*.dist-info/METADATA | tr -d '()\r')
+  done < <(sed -n 's/^Requires-Dist: \(\(nvidia-\|cuda-toolkit\).*\)$/\1/p' "$1"/torch-*.dist-info/METADATA | tr -d '()\r')
   (( ${#wanted[@]} )) || return
+  enough_room 8000 "the CUDA libraries of the wheel" || return
   say "this is a CUDA wheel; adding its libraries (several GB): ${wanted[*]}"
   "${pip[@]}" install --disable-pip-version-check --only-binary=:all: --no-compile "${for_python[@]}" \
     --target "$1" "${wanted[@]}" >&2
@@ -165,12 +173,8 @@ add_cuda_libraries() {
 
 # Unpacks the wheel into $wheel_dir, which is there whole or not at all.
 fetch_wheel() {
-  local pip=() for_python=() lost free_kb
-  free_kb=$(df -Pk .deps | awk 'NR == 2 { print $4 }')
-  if (( free_kb < 3000000 )); then
-    say "only $((free_kb / 1000)) MB are free here; the PyTorch wheel needs 3000"
-    return 1
-  fi
+  local pip=() for_python=() lost
+  enough_room 3000 "the PyTorch wheel" || return
   find_pip || return
   scratch=$PWD/.deps/.unpacking.$$
   mkdir -p "$scratch/download" "$scratch/wheel"
