@@ -17,7 +17,7 @@ mapfile -d '' -t files < <(find lib tools -type f \( -name '*.h' -o -name '*.cpp
 
 awk '
 BEGIN {
-  count = split("base;mask io;data eval;view;nn;model cache;uniq;train infer", line, ";")
+  count = split("base;mask io;data eval;view;nn;model cache;uniq;train infer info", line, ";")
   for (i = 1; i <= count; ++i) {
     n = split(line[i], area, " ")
     for (j = 1; j <= n; ++j) level[area[j]] = i

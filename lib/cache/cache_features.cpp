@@ -2,6 +2,7 @@
 
 #include <torch/torch.h>
 
+#include <filesystem>
 #include <future>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -17,6 +18,8 @@
 #include "lib/data/annotations.h"
 #include "lib/data/image.h"
 #include "lib/io/atomic_file.h"
+#include "lib/io/provenance.h"
+#include "lib/view/scene.h"
 
 namespace iuq::cache {
 namespace {
@@ -38,16 +41,6 @@ view::ViewTransform view_of(const CacheJob& job, const Backbone& backbone, int64
   if (v == 1) return view::ViewTransform::flip_x(canvas, backbone.alignment);
   Rng rng(job.seed, "view", static_cast<uint64_t>(image_id), static_cast<uint64_t>(v));
   return view::draw_view(job.view, canvas, backbone.alignment, rng);
-}
-
-// [3, Hi, Wi] float32 on the canvas, as view::load_scene makes it, without the instances.
-at::Tensor load_input(const CacheJob& job, const data::Image& image) {
-  const view::Size valid = valid_size(job, image);
-  data::Pixels pixels = data::read_image(io::join(job.images, image.file_name), image.height, image.width);
-  if (pixels.height != valid.height || pixels.width != valid.width) {
-    pixels = data::resize(pixels, valid.height, valid.width);
-  }
-  return view::to_input(pixels, job.input, view::round_up(valid, job.input.divisor));
 }
 
 void write_image(const CacheJob& job, const Backbone& backbone, const at::Tensor& image, int64_t first,
@@ -131,6 +124,26 @@ FeatureTables plan_features(const CacheJob& job, const Backbone& backbone, const
   return t;
 }
 
+bool is_cached(const std::string& output, const io::Provenance& wanted, bool force) {
+  nlohmann::json existing;
+  if (io::exists(output) && !force) {
+    const FeatureTables tables = read_feature_tables(io::Hdf5File::open(output));
+    check_complete(tables, output);
+    existing = nlohmann::json::parse(tables.provenance);
+  }
+  const bool up_to_date = io::is_up_to_date(output, existing, wanted, force);
+  // Beside a complete file a partial one is of no use: the run died between the two last steps.
+  if (up_to_date || force) std::filesystem::remove(FeatureWriter::partial_path(output));
+  return up_to_date;
+}
+
+std::string describe_plan(const FeatureTables& plan, const std::string& output, int64_t gzip) {
+  return cat(static_cast<int64_t>(plan.rows.size()) / plan.views, " images x ", plan.views, " views in ",
+             plan.canvases.size(), " canvas sizes: ", readable_bytes(plan.feature_bytes()), " of features",
+             gzip > 0 ? " before compression" : "", "; free at \"", output, "\": ",
+             readable_bytes(io::free_bytes(output)));
+}
+
 void cache_features(const CacheJob& job, const Backbone& backbone, FeatureTables plan, const std::string& output,
                     bool resume) {
   const torch::NoGradGuard no_grad;
@@ -148,8 +161,9 @@ void cache_features(const CacheJob& job, const Backbone& backbone, FeatureTables
 
   const auto load = [&](int64_t n) {
     const int64_t id = writer.tables().rows[static_cast<size_t>(n * views)].image_id;
-    const data::Image& image = job.dataset.images()[static_cast<size_t>(job.dataset.image_index(id))];
-    return std::async(std::launch::async, [&job, &image] { return load_input(job, image); });
+    return std::async(std::launch::async, [&job, index = job.dataset.image_index(id)] {
+      return view::load_image(job.dataset, index, job.images, job.input, job.input.short_side.back()).image;
+    });
   };
   Progress progress(images, "image");
   std::future<at::Tensor> next;

@@ -17,6 +17,9 @@
 namespace iuq::data {
 class Dataset;
 }
+namespace iuq::io {
+class Provenance;
+}
 namespace torch::nn {
 class Module;
 }
@@ -59,6 +62,12 @@ struct CacheJob {
 /// The rows of this shard, with their views drawn; nothing is read or computed. View v >= 2 of an image is drawn from the
 /// stream (seed, "view", image id, v), so it does not depend on shards or order.
 FeatureTables plan_features(const CacheJob& job, const Backbone& backbone, const nlohmann::json& provenance);
+
+/// Whether `output` is complete and of this provenance. With `force`, clears away what an interrupted run left.
+/// Error(kCannotCreate) when it is there and another one, kBadData when it is damaged.
+bool is_cached(const std::string& output, const io::Provenance& wanted, bool force);
+/// One line: images, views, bytes, free space.
+std::string describe_plan(const FeatureTables& plan, const std::string& output, int64_t gzip);
 
 /// Computes what the plan says and writes features.h5. The views of an image go through the backbone together, and
 /// never with those of another, so the result does not depend on shards. The next image is decoded meanwhile.

@@ -92,7 +92,13 @@ FeatureWriter::FeatureWriter(std::string path, FeatureTables plan, int gzip, boo
   }
 }
 
-FeatureWriter::~FeatureWriter() = default;
+FeatureWriter::~FeatureWriter() {
+  try {
+    flush();  // an error about one image does not cost those before it
+  } catch (const Error&) {
+    // What could not be written is computed again on resume.
+  }
+}
 
 void FeatureWriter::start(bool resume) {
   const std::string partial = partial_path(path_);
@@ -159,6 +165,7 @@ void FeatureWriter::flush() {
       patcher_->write(checksums_, index * static_cast<int64_t>(sizeof checksum), &checksum, sizeof checksum);
     }
   } catch (const Error& error) {
+    unflushed_.clear();  // they are not on the disk, and trying again would not help
     throw resumable(error);
   }
   unflushed_.clear();

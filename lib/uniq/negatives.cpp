@@ -107,6 +107,8 @@ void from_columns(const Columns& c, NegativesTable& table, const std::string& pa
 
 }  // namespace
 
+std::string NegativesTable::content_digest() const { return to_columns(*this).digest(); }
+
 void write_negatives(const std::string& path, const NegativesTable& table) {
   const Columns columns = to_columns(table);
   io::AtomicFile out(path);

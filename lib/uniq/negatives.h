@@ -51,6 +51,9 @@ struct NegativesTable {
   int64_t per_image = 0;
   std::vector<Instance> instances;
   std::vector<Image> images;
+
+  /// Over all lists, as it is kept in the file.
+  std::string content_digest() const;
 };
 
 /// Atomically. Errors: kCannotCreate, kIo.
