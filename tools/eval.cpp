@@ -50,12 +50,10 @@ int run(iuq::cli::Tool& tool) {
   tool.parse();
   const auto config = options.config(tool.threads());
   config.check();
-  bool write = !options.output.empty();
   nlohmann::json provenance;
-  if (write) {
+  if (!options.output.empty()) {
     const auto wanted = iuq::eval::provenance_of(options.annotations, options.predictions, config);
-    provenance = wanted.to_json();
-    write = !iuq::eval::is_written(options.output, wanted, options.force);
+    if (!iuq::eval::is_written(options.output, wanted, options.force)) provenance = wanted.to_json();
   }
   const auto summaries = iuq::eval::evaluate(options.annotations, options.predictions, config);
   auto report = iuq::eval::to_json(config, summaries);
@@ -64,7 +62,7 @@ int run(iuq::cli::Tool& tool) {
     if (!tool.json()) std::cout << iuq::eval::to_table(summary, options.per_category);
   }
   report["provenance"] = provenance;
-  if (write) iuq::io::write_json(options.output, report);
+  if (!provenance.is_null()) iuq::io::write_json(options.output, report);
   const double ap = iuq::eval::headline_ap(summaries);
   if (ap >= options.min_ap) return 0;
   iuq::log::error("AP " + std::to_string(ap) + " is below --min-ap " + std::to_string(options.min_ap));
