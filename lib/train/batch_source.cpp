@@ -117,6 +117,11 @@ class CachedSource : public BatchSource {
       const data::Image& entry = options_.dataset.images()[static_cast<size_t>(image)];
       const cache::StoredView stored = store_->read(entry.id, number);
       const view::Scene scene = load_truth(options_.dataset, image, options_.input, options_.input.short_side.back(), false);
+      if (!(scene.valid == stored.valid)) {
+        throw Error(ErrorCode::kBadData, cat("the features of image ", entry.id, " were cached at ", stored.valid.height, "x",
+                                             stored.valid.width, " pixels, section \"input\" says ", scene.valid.height,
+                                             "x", scene.valid.width, "; use the config they were cached with"));
+      }
       levels.resize(stored.levels.size());
       for (size_t l = 0; l < stored.levels.size(); ++l) levels[l].push_back(stored.levels[l]);
       batch.truth.push_back(view::transform(scene.truth, stored.transform, options_.train.min_pixels));
