@@ -30,13 +30,13 @@ has_gxx11() {
   version=$(g++ -dumpversion 2>/dev/null) && (( ${version%%.*} >= 11 ))
 }
 
-# has_header PATH...   any of these, in the usual places or below CMAKE_PREFIX_PATH
-has_header() {
-  local prefix header prefixes=()
+# has_file PATTERN...   any of these, in the usual places or below CMAKE_PREFIX_PATH
+has_file() {
+  local prefix pattern prefixes=()
   IFS=: read -r -a prefixes <<<"${CMAKE_PREFIX_PATH:-}"
   for prefix in "${prefixes[@]}" /usr/local /usr; do
-    for header in "$@"; do
-      compgen -G "$prefix/include/$header" >/dev/null && return
+    for pattern in "$@"; do
+      compgen -G "$prefix/$pattern" >/dev/null && return
     done
   done
   return 1
@@ -55,14 +55,15 @@ list_missing() {
   need cmake command -v cmake
   need ninja-build command -v ninja
   need git command -v git
-  need libopencv-dev has_header opencv4/opencv2/imgcodecs.hpp
-  need libhdf5-dev has_header hdf5/serial/hdf5.h hdf5.h
-  need libcli11-dev has_header CLI/CLI.hpp
-  need nlohmann-json3-dev has_header nlohmann/json.hpp
-  need catch2 has_header catch2/catch.hpp catch2/catch_all.hpp
-  need libopenblas-dev has_header cblas.h '*/cblas.h' 'openblas/cblas.h'
-  need libxxhash-dev has_header xxhash.h
-  need zlib1g-dev has_header zlib.h
+  # What CMake looks for: the headers of OpenCV may be there without its package file.
+  need libopencv-dev has_file 'lib/*/cmake/opencv4/OpenCVConfig.cmake' 'lib*/cmake/opencv4/OpenCVConfig.cmake'
+  need libhdf5-dev has_file include/hdf5/serial/hdf5.h include/hdf5.h
+  need libcli11-dev has_file include/CLI/CLI.hpp
+  need nlohmann-json3-dev has_file include/nlohmann/json.hpp
+  need catch2 has_file include/catch2/catch.hpp include/catch2/catch_all.hpp
+  need libopenblas-dev has_file 'include/*/cblas.h' include/cblas.h
+  need libxxhash-dev has_file include/xxhash.h
+  need zlib1g-dev has_file include/zlib.h
   local word
   for word in "$@"; do
     case $word in
