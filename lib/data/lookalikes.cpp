@@ -150,7 +150,7 @@ void write_lookalikes(const SynthConfig& config, const std::string& folder_path,
   io::make_folders(io::folder_of(output));
   const int64_t needed = lookalikes_bytes(config), free = io::free_bytes(io::folder_of(output));
   if (needed > free) {
-    throw Error(ErrorCode::kCannotCreate, cat("\"", output, "\" may take ", needed >> 20, " MiB, but only ", free >> 20,
+    throw Error(ErrorCode::kIo, cat("\"", output, "\" may take ", needed >> 20, " MiB, but only ", free >> 20,
                                               " MiB are free; make fewer or smaller images"));
   }
   AtomicFolder folder(output);

@@ -68,12 +68,15 @@ bool RunFolder::prepare(const io::Provenance& provenance, bool resume, bool forc
     throw Error(ErrorCode::kCannotCreate,
                 cat("\"", path_, "\" holds an unfinished run; pass --resume to go on, or --force to start again"));
   }
+  return false;
+}
+
+void RunFolder::begin() {
   io::make_folders(path_ + "/checkpoints");
-  if (unfinished.empty()) {
+  if (!latest_checkpoint()) {
     std::error_code error;
     fs::remove(metrics_path(), error);  // of a run that died before its first checkpoint
   }
-  return false;
 }
 
 std::optional<std::string> RunFolder::latest_checkpoint() const {

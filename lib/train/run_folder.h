@@ -37,6 +37,8 @@ class RunFolder {
   /// Looks at what is there. True: complete and of this digest. Error(kCannotCreate) if it is a run of another digest,
   /// or an unfinished one and neither `resume` nor `force` was given. With `force` old content is removed.
   bool prepare(const io::Provenance& provenance, bool resume, bool force);
+  /// Makes the folder. Called when the first batch is there, so that a run that cannot start leaves nothing.
+  void begin();
   /// The newest complete checkpoint: its folder.
   std::optional<std::string> latest_checkpoint() const;
   TrainState load_state(const std::string& checkpoint) const;  // Error(kBadData)

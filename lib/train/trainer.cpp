@@ -233,8 +233,11 @@ void Trainer::run() {
   Progress progress(steps, "step", step_);
   using Clock = std::chrono::steady_clock;
   Clock::time_point since = Clock::now();
+  bool begun = false;
   while (step_ < steps) {
     const Batch batch = to_device(loader.next(), job_.device);
+    if (!begun) folder_.begin();
+    begun = true;
     step(batch);
     const bool logs = step_ % job_.train.log_every == 0 || step_ == steps;
     if (logs || job_.device.is_cpu()) check_finite(batch);
@@ -247,6 +250,7 @@ void Trainer::run() {
     if (step_ % job_.train.checkpoint_every == 0 || stops) save_checkpoint();
     if (stops) throw_if_stopped("run the same command with --resume to go on");
   }
+  folder_.begin();  // a run that was killed between its last checkpoint and here has nothing left to do
   write_model(folder_.model_path());
 }
 

@@ -15,54 +15,55 @@ coco() {
 "annotations":[{"id":9,"image_id":%s,"category_id":1,"area":%s,"bbox":[4,4,9,9],"iscrowd":0,"segmentation":%s}]}' \
     "${4:-train/000000000001.png}" "${2:-1}" "${3:-81}" "$1"
 }
-train=(iuq-train -q -c "$CONFIG" --set train.steps=2 --images "$I" -o out)
+train=(iuq-train -q -c "$CONFIG" --set train.steps=2 --images "$I")
 square='[[4,4,13,4,13,13,4,13]]'
 
 head -c 300 "$A" >broken/cut.json
-expect 65 'cut.json' out -- "${train[@]}" --annotations broken/cut.json
-expect 66 'absent.json' out -- "${train[@]}" --annotations absent.json
+expect 65 'cut.json' out -- "${train[@]}" -o out --annotations broken/cut.json
+expect 66 'absent.json' out -- "${train[@]}" -o out --annotations absent.json
 if [[ $EUID != 0 ]]; then
   cp "$A" broken/unreadable.json; chmod 000 broken/unreadable.json
-  expect 66 'unreadable.json' out -- "${train[@]}" --annotations broken/unreadable.json
+  expect 66 'unreadable.json' out -- "${train[@]}" -o out --annotations broken/unreadable.json
 fi
 coco "$square" 1 '"large"' >broken/string.json
-expect 65 'string.json.*area.*large' out -- "${train[@]}" --annotations broken/string.json
+expect 65 'string.json.*area.*large' out -- "${train[@]}" -o out --annotations broken/string.json
 coco "$square" 77 >broken/orphan.json
-expect 65 'orphan.json.*77' out -- "${train[@]}" --annotations broken/orphan.json
+expect 65 'orphan.json.*77' out -- "${train[@]}" -o out --annotations broken/orphan.json
 coco '[[4,4,13,4,13]]' >broken/five.json
-expect 65 'five.json.*9.*5' out -- "${train[@]}" --annotations broken/five.json
+expect 65 'five.json.*9.*5' out -- "${train[@]}" -o out --annotations broken/five.json
 coco '{"size":[32,64],"counts":[0,2048]}' >broken/size.json
-expect 65 'size.json.*9' out -- "${train[@]}" --annotations broken/size.json
+expect 65 'size.json.*9' out -- "${train[@]}" -o out --annotations broken/size.json
 coco '{"size":[64,64],"counts":[0,100]}' >broken/sum.json
-expect 65 'sum.json.*9' out -- "${train[@]}" --annotations broken/sum.json
+expect 65 'sum.json.*9' out -- "${train[@]}" -o out --annotations broken/sum.json
 mkdir -p texts && echo 'not a picture' >texts/a.jpg
 coco "$square" 1 81 a.jpg >broken/text.json
 expect 65 'texts/a.jpg' out -- iuq-train -q -c "$CONFIG" --annotations broken/text.json --images texts -o out
-expect 78 'train.stepz.*did you mean "steps"' out -- "${train[@]}" --annotations "$A" --set train.stepz=3
-expect 78 'trian' out -- "${train[@]}" --annotations "$A" --set trian.steps=3
-expect 78 'train.steps.*many' out -- "${train[@]}" --annotations "$A" --set train.steps=many
-expect 64 'nowhere' out -- "${train[@]}" --annotations "$A" --device nowhere
-expect 69 'cuda:99' out -- "${train[@]}" --annotations "$A" --device cuda:99
+expect 78 'train.stepz.*did you mean "steps"' out -- "${train[@]}" -o out --annotations "$A" --set train.stepz=3
+expect 78 'trian' out -- "${train[@]}" -o out --annotations "$A" --set trian.steps=3
+expect 78 'train.steps.*many' out -- "${train[@]}" -o out --annotations "$A" --set train.steps=many
+expect 64 'nowhere' out -- "${train[@]}" -o out --annotations "$A" --device nowhere
+expect 69 'cuda:99' out -- "${train[@]}" -o out --annotations "$A" --device cuda:99
 expect 64 '' out -- iuq-train --annotations "$A"
 
 iuq-train -q -c "$CONFIG" --variant base --set train.steps=2 --annotations "$A" --images "$I" -o base
 M=base/model.safetensors
-expect 65 'kernel_pred' out -- "${train[@]}" --annotations "$A" --weights "$M" --set model.embedding=32
+expect 65 'kernel_pred' out -- "${train[@]}" -o out --annotations "$A" --weights "$M" --set model.embedding=32
 head -c 2000 "$M" >broken/cut.safetensors
-expect 65 'cut.safetensors' out -- "${train[@]}" --annotations "$A" --weights broken/cut.safetensors
+expect 65 'cut.safetensors' out -- "${train[@]}" -o out --annotations "$A" --weights broken/cut.safetensors
 echo text >broken/text.safetensors
-predict=(iuq-predict -q --annotations "$A" --images "$I" -o out.json)
-expect 65 'text.safetensors' out.json -- "${predict[@]}" --model broken/text.safetensors
-expect 65 'texts/a.jpg' out.json -- iuq-predict -q --annotations broken/text.json --images texts --model "$M" -o out.json \
-  || true
+predict=(iuq-predict -q --annotations "$A" --images "$I")
+expect 65 'text.safetensors' out.json -- "${predict[@]}" -o out.json --model broken/text.safetensors
+sed 's#"train/000000000001.png"#"a.jpg"#' "$A" >broken/named.json
+cp -r "$I"/. texts/
+expect 65 'texts/a.jpg' out.json -- iuq-predict -q --annotations broken/named.json --images texts --model "$M" -o out.json
 
 cache=(iuq-cache -q -c "$CONFIG" --annotations "$A" --images "$I" --model "$M")
 "${cache[@]}" -o features.h5
 for bytes in 100 3000 60000; do
   head -c "$bytes" features.h5 >"broken/cut$bytes.h5"
-  expect 65 "cut$bytes.h5" out -- "${train[@]}" --annotations "$A" --weights "$M" --features "broken/cut$bytes.h5"
+  expect 65 "cut$bytes.h5" out -- "${train[@]}" -o out --annotations "$A" --weights "$M" --features "broken/cut$bytes.h5"
 done
-expect 65 'another backbone' out -- "${train[@]}" --annotations "$A" --features features.h5
+expect 65 'another backbone' out -- "${train[@]}" -o out --annotations "$A" --features features.h5
 expect 73 'no/such/folder' no -- "${predict[@]}" --model "$M" -o no/such/folder/out.json
 echo '[{"image_id": 1, "category_id": 1, "score": "high", "segmentation": {}}]' >broken/results.json
 expect 65 'results.json.*score' out.json -- iuq-eval -q --annotations "$A" --predictions broken/results.json -o out.json
