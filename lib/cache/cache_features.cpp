@@ -2,6 +2,8 @@
 
 #include <torch/torch.h>
 
+#include <algorithm>
+#include <array>
 #include <filesystem>
 #include <future>
 #include <map>
@@ -36,11 +38,32 @@ view::Size valid_size(const CacheJob& job, const data::Image& image) {
   return {height, width};
 }
 
-view::ViewTransform view_of(const CacheJob& job, const Backbone& backbone, int64_t image_id, int64_t v, view::Size canvas) {
-  if (v == 0) return view::ViewTransform::identity(canvas);
-  if (v == 1) return view::ViewTransform::flip_x(canvas, backbone.alignment);
-  Rng rng(job.seed, "view", static_cast<uint64_t>(image_id), static_cast<uint64_t>(v));
-  return view::draw_view(job.view, canvas, backbone.alignment, rng);
+std::array<double, 6> numbers_of(const view::ViewTransform& g) {
+  return {g.x.scale, g.x.offset, g.y.scale, g.y.offset, static_cast<double>(g.size.height),
+          static_cast<double>(g.size.width)};
+}
+
+view::ViewTransform transform_of(const std::array<double, 6>& t) {
+  return {{t[0], t[1]}, {t[2], t[3]}, {static_cast<int64_t>(t[4]), static_cast<int64_t>(t[5])}};
+}
+
+// All views of an image. A drawn view that the image already has is drawn again, a few times: small canvases have few.
+std::vector<std::array<double, 6>> views_of(const CacheJob& job, const Backbone& backbone, int64_t image_id,
+                                            view::Size canvas) {
+  constexpr int kTries = 16;
+  std::vector<std::array<double, 6>> views = {numbers_of(view::ViewTransform::identity(canvas)),
+                                              numbers_of(view::ViewTransform::flip_x(canvas, backbone.alignment))};
+  for (int64_t v = 2; v < job.cache.views; ++v) {
+    Rng rng(job.seed, "view", static_cast<uint64_t>(image_id), static_cast<uint64_t>(v));
+    std::array<double, 6> drawn{};
+    for (int n = 0; n < kTries; ++n) {
+      drawn = numbers_of(view::draw_view(job.view, canvas, backbone.alignment, rng));
+      if (std::find(views.begin(), views.end(), drawn) == views.end()) break;
+    }
+    views.push_back(drawn);
+  }
+  views.resize(static_cast<size_t>(job.cache.views));
+  return views;
 }
 
 void write_image(const CacheJob& job, const Backbone& backbone, const at::Tensor& image, int64_t first,
@@ -51,9 +74,7 @@ void write_image(const CacheJob& job, const Backbone& backbone, const at::Tensor
   for (int64_t begin = 0; begin < views; begin += batch) {
     std::vector<at::Tensor> inputs;
     for (int64_t v = begin; v < std::min(views, begin + batch); ++v) {
-      const auto& t = writer.tables().rows[static_cast<size_t>(first + v)].transform;
-      const view::ViewTransform transform{
-          {t[0], t[1]}, {t[2], t[3]}, {static_cast<int64_t>(t[4]), static_cast<int64_t>(t[5])}};
+      const auto transform = transform_of(writer.tables().rows[static_cast<size_t>(first + v)].transform);
       inputs.push_back(transform.is_identity() ? source : transform.apply_image(source));
     }
     const std::vector<at::Tensor> levels = backbone.features(at::stack(inputs));
@@ -112,13 +133,10 @@ FeatureTables plan_features(const CacheJob& job, const Backbone& backbone, const
       t.canvases.push_back({canvas.height, canvas.width});
       next_row.push_back(0);
     }
+    const auto views = views_of(job, backbone, image.id, canvas);
     for (int64_t v = 0; v < t.views; ++v) {
-      const view::ViewTransform g = view_of(job, backbone, image.id, v, canvas);
-      t.rows.push_back({image.id, v, bucket->second, next_row[static_cast<size_t>(bucket->second)]++, valid.height,
-                        valid.width,
-                        {g.x.scale, g.x.offset, g.y.scale, g.y.offset, static_cast<double>(g.size.height),
-                         static_cast<double>(g.size.width)},
-                        0});
+      const int64_t row = next_row[static_cast<size_t>(bucket->second)]++;
+      t.rows.push_back({image.id, v, bucket->second, row, valid.height, valid.width, views[static_cast<size_t>(v)], 0});
     }
   }
   return t;

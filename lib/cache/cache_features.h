@@ -60,7 +60,7 @@ struct CacheJob {
 };
 
 /// The rows of this shard, with their views drawn; nothing is read or computed. View v >= 2 of an image is drawn from the
-/// stream (seed, "view", image id, v), so it does not depend on shards or order.
+/// stream (seed, "view", image id, v), again if the image has it already, so it does not depend on shards or order.
 FeatureTables plan_features(const CacheJob& job, const Backbone& backbone, const nlohmann::json& provenance);
 
 /// Whether `output` is complete and of this provenance. With `force`, clears away what an interrupted run left.

@@ -476,7 +476,7 @@ Hdf5File::Place Hdf5File::place(const std::string& name) const {
   const Library library;
   const Id id = state_->dataset(name);
   const Place place = state_->place(id, name);
-  if (place.offset < 0) state_->bad(name, "is not stored in one piece");
+  if (place.offset < 0 && place.bytes > 0) state_->bad(name, "is not stored in one piece");
   return place;
 }
 

@@ -77,7 +77,7 @@ class Hdf5File {
                        int gzip);
   Hdf5Rows rows(const std::string& name) const;
 
-  /// Where the values of an uncompressed dataset lie in the file.
+  /// Where the values of an uncompressed dataset lie in the file; an empty one lies nowhere.
   struct Place {
     int64_t offset = 0;
     int64_t bytes = 0;

@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "lib/base/error.h"
+#include "lib/base/log.h"
 #include "lib/cache/cache_features.h"
 #include "lib/cache/feature_writer.h"
 #include "lib/data/annotations.h"
@@ -56,6 +57,7 @@ struct Fixture {
     input.short_side = {48};
     input.long_side = 96;
     config.views = 3;
+    log::set_up("test", log::Level::kQuiet);
   }
   static data::Dataset make(const std::string& path, const std::vector<std::pair<int64_t, int64_t>>& sizes) {
     test::write_tiny_dataset(path, sizes);
@@ -134,7 +136,9 @@ TEST_CASE("cache: views beyond the mirrored one are drawn per image and differ",
   const cache::FeatureTables plan = f.plan();
   REQUIRE(plan.rows.size() == 20);
   CHECK(plan.rows[1].transform[0] == -1);
-  CHECK(plan.rows[2].transform != plan.rows[3].transform);
+  int distinct = 0;
+  for (size_t n = 0; n < 20; n += 4) distinct += plan.rows[n + 2].transform != plan.rows[n + 3].transform;
+  CHECK(distinct >= 3);
   f.seed = 6;
   const cache::FeatureTables other = f.plan();
   CHECK(other.rows[1].transform == plan.rows[1].transform);
@@ -321,7 +325,8 @@ TEST_CASE("cache: no flipped byte changes a feature or a transform unnoticed", "
     flipped[at] = static_cast<char>(flipped[at] ^ (1 << (at % 8)));
     test::write_bytes(f.folder / "flip.h5", flipped);
     try {
-      CHECK(all_of(f.folder / "flip.h5") == original);
+      const std::string read = all_of(f.folder / "flip.h5");  // outside of CHECK, which would take the error
+      CHECK((read == original));
     } catch (const Error& e) {
       CHECK(e.code() == ErrorCode::kBadData);
       ++noticed;

@@ -181,9 +181,9 @@ TEST_CASE("mine: shards find exactly what one run finds", "[uniq][property]") {
   }
   CHECK(shards_with_work == 2);
   REQUIRE(pixels.size() == whole.instances.size());
-  for (const auto& instance : whole.instances) CHECK(pixels.at(instance.instance_id) == instance.pixels);
+  for (const auto& instance : whole.instances) CHECK((pixels.at(instance.instance_id) == instance.pixels));
   REQUIRE(images.size() == whole.images.size());
-  for (const auto& image : whole.images) CHECK(images.at(image.image_id) == image.images);
+  for (const auto& image : whole.images) CHECK((images.at(image.image_id) == image.images));
 }
 
 TEST_CASE("mine: a limit on candidates draws the same ones again", "[uniq][property]") {
@@ -193,7 +193,7 @@ TEST_CASE("mine: a limit on candidates draws the same ones again", "[uniq][prope
   const uniq::NegativesTable a = uniq::mine_negatives(job), b = uniq::mine_negatives(job);
   REQUIRE(a.instances.size() == b.instances.size());
   for (size_t n = 0; n < a.instances.size(); ++n) {
-    CHECK(a.instances[n].pixels == b.instances[n].pixels);
+    CHECK((a.instances[n].pixels == b.instances[n].pixels));
     std::map<int64_t, int64_t> of_instance;
     for (const auto& pixel : a.instances[n].pixels) CHECK(++of_instance[pixel.instance_id] <= 3);
   }

@@ -53,8 +53,8 @@ TEST_CASE("negatives: what is written is what is read", "[uniq][property]") {
   uniq::write_negatives(folder / "n.h5", table);
   const uniq::Negatives negatives = uniq::Negatives::load(folder / "n.h5");
   CHECK(negatives.instance_count() == 3);
-  for (const auto& instance : table.instances) CHECK(list(negatives.of_instance(instance.instance_id)) == instance.pixels);
-  for (const auto& image : table.images) CHECK(list(negatives.of_image(image.image_id)) == image.images);
+  for (const auto& instance : table.instances) CHECK((list(negatives.of_instance(instance.instance_id)) == instance.pixels));
+  for (const auto& image : table.images) CHECK((list(negatives.of_image(image.image_id)) == image.images));
   CHECK(negatives.of_instance(99).empty());
   CHECK(negatives.of_image(99).empty());
   CHECK(negatives.provenance() == table.provenance);
@@ -64,8 +64,8 @@ TEST_CASE("negatives: the other way round, a pixel has its largest score and com
   const TempFolder folder;
   uniq::write_negatives(folder / "n.h5", sample());
   const uniq::Negatives negatives = uniq::Negatives::load(folder / "n.h5");
-  CHECK(list(negatives.within_instance(7)) == std::vector<HardPixel>{{70, 7, 4, 8, 0.95f}, {70, 7, 8, 8, 0.25f}});
-  CHECK(list(negatives.within_instance(8)) == std::vector<HardPixel>{{71, 8, 0, 0, 0.5f}});
+  CHECK((list(negatives.within_instance(7)) == std::vector<HardPixel>{{70, 7, 4, 8, 0.95f}, {70, 7, 8, 8, 0.25f}}));
+  CHECK((list(negatives.within_instance(8)) == std::vector<HardPixel>{{71, 8, 0, 0, 0.5f}}));
   CHECK(negatives.within_instance(1).empty());
 }
 
@@ -97,7 +97,7 @@ TEST_CASE("negatives: damage is noticed wherever it is", "[uniq][error]") {
     try {
       const uniq::NegativesTable read = uniq::read_negatives(folder / "flip.h5");
       REQUIRE(read.instances.size() == table.instances.size());
-      for (size_t n = 0; n < table.instances.size(); ++n) CHECK(read.instances[n].pixels == table.instances[n].pixels);
+      for (size_t n = 0; n < table.instances.size(); ++n) CHECK((read.instances[n].pixels == table.instances[n].pixels));
     } catch (const Error& e) {
       CHECK(e.code() == ErrorCode::kBadData);
       ++noticed;
