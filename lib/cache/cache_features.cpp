@@ -156,10 +156,12 @@ bool is_cached(const std::string& output, const io::Provenance& wanted, bool for
 }
 
 std::string describe_plan(const FeatureTables& plan, const std::string& output, int64_t gzip) {
+  std::string there = output;  // with --dry-run its folders may still have to be made
+  while (!io::exists(there)) there = io::folder_of(there);
   return cat(static_cast<int64_t>(plan.rows.size()) / plan.views, " images x ", plan.views, " views in ",
              plan.canvases.size(), " canvas sizes: ", readable_bytes(plan.feature_bytes()), " of features",
              gzip > 0 ? " before compression" : "", "; free at \"", output, "\": ",
-             readable_bytes(io::free_bytes(output)));
+             readable_bytes(io::free_bytes(there)));
 }
 
 void cache_features(const CacheJob& job, const Backbone& backbone, FeatureTables plan, const std::string& output,
