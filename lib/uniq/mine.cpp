@@ -3,8 +3,8 @@
 #include <torch/types.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
-#include <future>
 #include <limits>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -16,8 +16,8 @@
 #include "lib/base/signals.h"
 #include "lib/cache/cache_features.h"
 #include "lib/data/annotations.h"
+#include "lib/uniq/mine_images.h"
 #include "lib/uniq/top_pixels.h"
-#include "lib/view/scene.h"
 
 namespace iuq::uniq {
 namespace {
@@ -25,80 +25,6 @@ namespace {
 constexpr int64_t kInstancesPerBlock = 256;
 constexpr int64_t kPixelsPerPass = 1 << 16;  // gathered from whole images before the queries meet them
 constexpr int64_t kPixelsPerProduct = 2048;  // on the CPU: logits of one product stay in its cache
-
-struct LoadedImage {
-  cache::StoredView view;
-  view::Scene scene;  // ground truth only
-};
-
-/// Images of the dataset, each read while the one before is worked on.
-class ImageStream {
- public:
-  ImageStream(const MineJob& job, std::vector<int64_t> indices) : job_(job), indices_(std::move(indices)) { prefetch(); }
-
-  std::optional<LoadedImage> next() {
-    if (!next_.valid()) return std::nullopt;
-    LoadedImage image = next_.get();
-    prefetch();
-    return image;
-  }
-
- private:
-  void prefetch() {
-    if (position_ == indices_.size()) return;
-    const int64_t index = indices_[position_++];
-    next_ = std::async(std::launch::async, [this, index] { return load(index); });
-  }
-
-  LoadedImage load(int64_t index) const {
-    const int64_t id = job_.dataset.images()[static_cast<size_t>(index)].id;
-    LoadedImage image{job_.store.read(id, 0),
-                      view::load_truth(job_.dataset, index, job_.input, job_.input.short_side.back(), false)};
-    const view::Size canvas = view::round_up(image.scene.valid, job_.input.divisor);
-    if (!(canvas == image.view.canvas && image.scene.valid == image.view.valid)) {
-      throw Error(ErrorCode::kBadData,
-                  cat("image ", id, " is cached at ", image.view.valid.height, "x", image.view.valid.width,
-                      ", but section \"input\" resizes it to ", image.scene.valid.height, "x", image.scene.valid.width,
-                      "; use the config that the cache was made with"));
-    }
-    return image;
-  }
-
-  const MineJob& job_;
-  std::vector<int64_t> indices_;
-  size_t position_ = 0;
-  std::future<LoadedImage> next_;
-};
-
-/// Best-scoring query of each instance of one image; -1 without one.
-std::vector<int64_t> best_queries(const model::Queries& queries, int64_t instances) {
-  std::vector<int64_t> best(static_cast<size_t>(instances), -1);
-  const at::Tensor instance = queries.instance.to(at::kCPU).contiguous();
-  const at::Tensor score = queries.score.to(at::kCPU).contiguous();
-  const int64_t* const of = instance.data_ptr<int64_t>();
-  const float* const scores = score.data_ptr<float>();
-  for (int64_t q = 0; q < queries.count(); ++q) {
-    int64_t& b = best[static_cast<size_t>(of[q])];
-    if (b < 0 || scores[q] > scores[b]) b = q;
-  }
-  return best;
-}
-
-struct EncodedImage {
-  model::Encoded encoded;
-  model::Queries queries;
-  std::vector<int64_t> best;  // per instance
-};
-
-EncodedImage encode(const MineJob& job, const LoadedImage& image) {
-  model::FeaturePyramid levels;
-  for (const at::Tensor& level : image.view.levels) levels.push_back(level.unsqueeze(0).to(job.device));
-  EncodedImage out;
-  out.encoded = job.segmenter.encode(levels, {image.view.canvas, {image.view.valid}});
-  out.queries = job.segmenter.assign(out.encoded, {image.scene.truth});
-  out.best = best_queries(out.queries, image.scene.truth.count());
-  return out;
-}
 
 /// Queries of consecutive images, one per instance, with what is found for them.
 struct QueryBlock {

@@ -40,17 +40,21 @@ void TopPixels::add_on_host(int64_t first, const at::Tensor& logits, std::span<c
     for (int64_t q = begin; q < end; ++q) {
       const float* const row = values + q * count;
       const float& bound = bounds_[static_cast<size_t>(first + q)];
-      for (int64_t p = 0; p < count; p += kChunk) {
-        const int64_t last = std::min(count, p + kChunk);
-        // Nearly all pixels are below the bound: the compiler makes one vector comparison of this loop.
-        bool any = false;
-        for (int64_t i = p; i < last; ++i) any |= row[i] >= bound;
-        if (!any) continue;
-        for (int64_t i = p; i < last; ++i) {
-          const bool candidate = row[i] >= bound && row[i] > -std::numeric_limits<float>::infinity();
-          if (candidate) offer(first + q, {row[i], pixels[static_cast<size_t>(i)]});
+      const auto offer_from = [&](int64_t p, int64_t last) {
+        for (; p < last; ++p) {
+          const bool candidate = row[p] >= bound && row[p] > -std::numeric_limits<float>::infinity();
+          if (candidate) offer(first + q, {row[p], pixels[static_cast<size_t>(p)]});
         }
+      };
+      int64_t p = 0;
+      for (; p + kChunk <= count; p += kChunk) {
+        // Nearly all pixels are below the bound. Of this shape the compiler makes vector comparisons, at -O2 too.
+        const float limit = bound;
+        int any = 0;
+        for (int64_t i = 0; i < kChunk; ++i) any |= row[p + i] >= limit;
+        if (any) offer_from(p, p + kChunk);
       }
+      offer_from(p, count);
     }
   });
 }

@@ -1,0 +1,67 @@
+#include "lib/uniq/mine_images.h"
+
+#include <torch/types.h>
+
+#include "lib/base/error.h"
+#include "lib/data/annotations.h"
+
+namespace iuq::uniq {
+namespace {
+
+std::vector<int64_t> best_queries(const model::Queries& queries, int64_t instances) {
+  std::vector<int64_t> best(static_cast<size_t>(instances), -1);
+  const at::Tensor instance = queries.instance.to(at::kCPU).contiguous();
+  const at::Tensor score = queries.score.to(at::kCPU).contiguous();
+  const int64_t* const of = instance.data_ptr<int64_t>();
+  const float* const scores = score.data_ptr<float>();
+  for (int64_t q = 0; q < queries.count(); ++q) {
+    int64_t& b = best[static_cast<size_t>(of[q])];
+    if (b < 0 || scores[q] > scores[b]) b = q;
+  }
+  return best;
+}
+
+}  // namespace
+
+ImageStream::ImageStream(const MineJob& job, std::vector<int64_t> indices) : job_(job), indices_(std::move(indices)) {
+  prefetch();
+}
+
+std::optional<LoadedImage> ImageStream::next() {
+  if (!next_.valid()) return std::nullopt;
+  LoadedImage image = next_.get();
+  prefetch();
+  return image;
+}
+
+void ImageStream::prefetch() {
+  if (position_ == indices_.size()) return;
+  const int64_t index = indices_[position_++];
+  next_ = std::async(std::launch::async, [this, index] { return load(index); });
+}
+
+LoadedImage ImageStream::load(int64_t index) const {
+  const int64_t id = job_.dataset.images()[static_cast<size_t>(index)].id;
+  LoadedImage image{job_.store.read(id, 0),
+                    view::load_truth(job_.dataset, index, job_.input, job_.input.short_side.back(), false)};
+  const view::Size canvas = view::round_up(image.scene.valid, job_.input.divisor);
+  if (!(canvas == image.view.canvas && image.scene.valid == image.view.valid)) {
+    throw Error(ErrorCode::kBadData,
+                cat("image ", id, " is cached at ", image.view.valid.height, "x", image.view.valid.width,
+                    ", but section \"input\" resizes it to ", image.scene.valid.height, "x", image.scene.valid.width,
+                    "; use the config that the cache was made with"));
+  }
+  return image;
+}
+
+EncodedImage encode(const MineJob& job, const LoadedImage& image) {
+  model::FeaturePyramid levels;
+  for (const at::Tensor& level : image.view.levels) levels.push_back(level.unsqueeze(0).to(job.device));
+  EncodedImage out;
+  out.encoded = job.segmenter.encode(levels, {image.view.canvas, {image.view.valid}});
+  out.queries = job.segmenter.assign(out.encoded, {image.scene.truth});
+  out.best = best_queries(out.queries, image.scene.truth.count());
+  return out;
+}
+
+}  // namespace iuq::uniq
