@@ -25,7 +25,7 @@ for (( try = 0; try < 60; ++try )); do
   if [[ -e killed.h5.partial ]]; then
     rc=0
     iuq-info --check killed.h5.partial >info.txt || rc=$?
-    (( rc == 1 )) && grep -q "not complete" info.txt || fail "a partial file is not recognised: $(cat info.txt)"
+    if (( rc != 1 )) || ! grep -q "not complete" info.txt; then fail "a partial file is not recognised: $(cat info.txt)"; fi
     expect 73 '--resume' no-such-output -- "${cache[@]}" -o killed.h5
   fi
 done
