@@ -16,6 +16,7 @@ namespace iuq::model {
 namespace {
 
 using nlohmann::json;
+using namespace nlohmann::literals;
 
 constexpr const char* kFormat = "iuq.model/1";
 
@@ -143,6 +144,16 @@ std::vector<std::string> load_weights(Segmenter& segmenter, const std::string& p
   auto missing = fill(segmenter, file, path, skip);
   input = taken;
   return missing;
+}
+
+void check_strides(const std::string& path, const json& model) {
+  const json stated = metadata_json(io::read_safetensors(path), path, "stride_in_1x1");
+  if (!stated.is_boolean()) return;
+  const bool wanted = model.value("/backbone/stride_in_1x1"_json_pointer, false);
+  if (stated.get<bool>() != wanted) {
+    bad(path, cat("these weights need \"model.backbone.stride_in_1x1\": ", stated.dump(), ", the config says ",
+                  wanted ? "true" : "false"));
+  }
 }
 
 json weights_provenance(const std::string& path) {

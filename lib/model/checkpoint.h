@@ -35,6 +35,9 @@ void save_checkpoint(const std::string& path, const Segmenter& segmenter, const 
 /// state their preprocessing.
 std::vector<std::string> load_weights(Segmenter& segmenter, const std::string& path,
                                       const std::vector<std::string>& skip, view::InputConfig& input);
+/// Error(kBadData) if the weights were made for strides in another place of the bottlenecks than section "model" says: that
+/// fits in shape, and costs AP without a word (models of the MSRA/Caffe kind).
+void check_strides(const std::string& path, const nlohmann::json& model);
 /// The provenance a weights file carries, or null.
 nlohmann::json weights_provenance(const std::string& path);
 

@@ -100,6 +100,7 @@ Trainer::Trainer(const TrainJob& job, const data::Dataset& dataset, std::shared_
 
 void Trainer::load_initial_weights() {
   if (job_.weights.empty()) return;
+  model::check_strides(job_.weights, job_.model);
   const auto missing = model::load_weights(*segmenter_, job_.weights, job_.train.skip_weights, input_);
   log::info(cat("weights: \"", job_.weights, "\", ", missing.size(), " tensors stay at their random start",
                 missing.empty() ? "" : cat(" (first: ", missing.front(), ")")));
