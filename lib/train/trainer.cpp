@@ -251,7 +251,7 @@ void Trainer::run() {
     if (step_ % job_.train.checkpoint_every == 0 || stops) save_checkpoint();
     if (stops) throw_if_stopped("run the same command with --resume to go on");
   }
-  folder_.begin();  // a run that was killed between its last checkpoint and here has nothing left to do
+  if (!begun) folder_.begin();  // a run that was killed between its last checkpoint and here has nothing left to do
   write_model(folder_.model_path());
 }
 

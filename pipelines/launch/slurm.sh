@@ -41,16 +41,20 @@ task=${SLURM_ARRAY_TASK_ID:-0}
 command=("${command[@]//\{i\}/$task}")
 command=("${command[@]//\{n\}/$count}")
 echo "# $(date '+%F %T') $(hostname): ${command[*]@Q}"
+pid='' stopped='' again='' cut=''
+stop() { stopped=1; cut=1; [[ -z $pid ]] || kill -TERM "$pid"; }
+trap 'again=1; stop' USR1  # the time limit is near
+trap stop TERM             # somebody wants it to end
 "${command[@]}" &
-pid=$! stopping='' again=''
-trap 'stopping=1; again=1; kill -TERM "$pid"' USR1  # the time limit is near
-trap 'stopping=1; kill -TERM "$pid"' TERM           # somebody wants it to end
-rc=0
-wait "$pid" || rc=$?
-if [[ -n $stopping ]]; then  # the trap cut the first wait short
-  rc=0
+pid=$!
+[[ -z $stopped ]] || kill -TERM "$pid"  # the signal came before there was anything to stop
+while :; do
+  cut='' rc=0
   wait "$pid" || rc=$?
-fi
+  [[ -n $cut ]] || break  # a trap cuts the wait short
+done
+# 143: stopped before it was ready to stop politely, so before it did anything.
+if [[ -n $stopped ]] && (( rc == 143 )); then rc=75; fi
 echo "# exit $rc"
 if (( rc == 75 )) && [[ -n $again ]]; then
   # A requeued array task needs its number, else the whole array would be queued again.
@@ -63,18 +67,29 @@ EOS
 # sbatch is spared the signals: it must stay to bring the exit code home.
 exec 3< <(trap '' INT TERM HUP; job_script "$@" | sbatch --wait --parsable "${options[@]}")
 submitter=$!
-job=
-trap '[[ -z $job ]] || scancel --batch --signal=TERM "$job"' INT TERM HUP USR1
+job='' stopping=''
+# Tasks that wait in the queue have nothing to commit; they would keep us here until their turn came.
+stop_job() {
+  [[ -n $stopping && -n $job ]] || return 0
+  scancel --state=PENDING "$job" || true
+  scancel --batch --signal=TERM "$job" || true
+}
+trap 'stopping=1; stop_job' INT TERM HUP USR1
 read -r job <&3 || true
 if [[ -z $job ]]; then
   echo "slurm.sh: error: the job could not be submitted (SLURM_OPTIONS=\"${SLURM_OPTIONS:-}\")" >&2
   exit 69
 fi
 job=${job%%;*}
+stop_job  # if the signal came before the number
 echo "slurm.sh: job $job, ${#tasks[@]} task(s), output in ${pattern}" >&2
 rc=0
 while kill -0 "$submitter" 2>/dev/null; do wait "$submitter" || true; done  # a trap cuts a wait short
 wait "$submitter" || rc=$?
+if [[ -n $stopping ]] && (( rc )); then
+  echo "slurm.sh: job $job stopped; the same command goes on from here" >&2
+  exit 75
+fi
 
 # The logs say which tasks failed. On a network file system their last line may be seen some seconds late.
 last_code() {

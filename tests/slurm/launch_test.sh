@@ -43,6 +43,7 @@ EOS
 "$launch" 2 "$TMP/again.log" -- bash "$TMP/polite" "$TMP/again.{i}" 2>"$OUTPUT" &
 pid=$!
 expect "both tasks begin" wait_for test -e "$TMP/again.0.begun" -a -e "$TMP/again.1.begun"
+expect "the job's number is said" wait_for grep -q "slurm.sh: job" "$OUTPUT"
 job=$(sed -n 's/.*slurm.sh: job \([0-9]*\),.*/\1/p' "$OUTPUT")
 scancel --batch --signal=USR1 "${job}_1"
 expect "the one near its limit commits" wait_for test -e "$TMP/again.1.committed"
@@ -57,6 +58,18 @@ wait "$pid" || rc=$?
 expect "TERM to the launcher lets the other commit" test -e "$TMP/again.0.committed"
 expect "and 75 comes back" same "$rc" 75
 expect "nothing is queued any more" same "$(squeue -h)" ""
+
+# A task that still waits in the queue is not waited for.
+rm -f "$TMP"/again.*
+SLURM_OPTIONS="-c 8" "$launch" 3 "$TMP/queue.log" -- bash "$TMP/polite" "$TMP/again.{i}" 2>"$OUTPUT" &
+pid=$!
+expect "two of three tasks begin" wait_for test -e "$TMP/again.0.begun" -a -e "$TMP/again.1.begun"
+kill -TERM "$pid"
+rc=0
+wait "$pid" || rc=$?
+expect "a launcher with queued tasks ends with 75 as well" same "$rc" 75
+expect "the running ones have committed" test -e "$TMP/again.0.committed" -a -e "$TMP/again.1.committed"
+expect "the queued one was not begun" test ! -e "$TMP/again.2.begun"
 
 # A recipe on the cluster makes what it makes here.
 mkdir "$TMP/bin"
