@@ -17,7 +17,7 @@ WERROR := $(if $(filter-out 0 false,$(CI)),ON,OFF)
 
 # OpenMP threads that spin while they wait make two busy processes 20 times slower.
 export OMP_WAIT_POLICY := PASSIVE
-export IUQ_TORCH RECIPE MODEL DATA WEIGHTS SHARDS FROM TO DRY FORCE LAUNCH BUILD
+export IUQ_TORCH RECIPE MODEL DATA WEIGHTS SHARDS FROM TO DRY FORCE REPLACE LAUNCH BUILD
 
 CONFIGURE = cmake -S . -B $(BUILD) -G Ninja -DCMAKE_BUILD_TYPE=Release -DIUQ_TORCH=$(IUQ_TORCH) \
   -DIUQ_WERROR=$(WERROR) -DCMAKE_INSTALL_PREFIX=$(PREFIX)
@@ -67,7 +67,7 @@ unit-tests: configure
 demo: tools ## the whole chain on a made-up data set: base, control and method trained, judged and drawn
 	@pipelines/toy.sh
 
-run: $(if $(DRY),,tools) ## run a recipe: RECIPE= MODEL= DATA= WEIGHTS= SHARDS= FROM= TO= DRY=1 FORCE=1 LAUNCH=
+run: $(if $(DRY),,tools) ## run a recipe: RECIPE= MODEL= DATA= WEIGHTS= SHARDS= FROM= TO= DRY=1 FORCE=1 REPLACE=1 LAUNCH=
 	@pipelines/$(RECIPE).sh
 
 bench: all ## time the hot parts, one at a time

@@ -3,6 +3,8 @@
 #   FROM, TO   first and last stage by number (20) or name (20-features)
 #   DRY=1      print each stage, its command and whether its stamp holds; run nothing
 #   FORCE=1    run the selected stages again, whatever their stamps and outputs say
+#   REPLACE=1  a training of an older config or input is dropped; without, the recipe stops there (other stages
+#              are simply made again: they take no days)
 #   LAUNCH     pipelines/launch/local.sh (default) or pipelines/launch/slurm.sh, for the stages that take long
 #   MODEL      a variant of the config, added to every tool that reads it
 #   SHARDS     parts that feature caching is cut into (default 1)
@@ -100,8 +102,10 @@ run_stage() {
     launch "$count" "$log" "${forced[@]}" || rc=$?
   else
     launch "$count" "$log" "$@" || rc=$?
-    if (( rc == 73 )) && [[ $1 == iuq-* ]]; then
-      # The tool knows best whether the output it finds is this one. It is another: made by an older config.
+    # The tool knows best whether the output it finds is this one. With 73 it is another: made by an older config.
+    if (( rc == 73 )) && [[ $1 == iuq-train && -z ${REPLACE:-} ]]; then
+      say "$name: another config or input trained what is there; REPLACE=1 drops it, RUNS=folder keeps both"
+    elif (( rc == 73 )) && [[ $1 == iuq-* ]]; then
       say "$name: replacing what an older config or input made"
       rc=0
       launch "$count" "$log" "${forced[@]}" || rc=$?

@@ -2,7 +2,7 @@
 # Writes RUN/summary.json and RUN/summary.txt from the AP of the runs in RUN:   summary.sh RUN NAME...
 #
 # summary.json: {"recipe", "<name>_ap" ..., "results": {"<name>": {"AP", "AP50", "AP75", "APs", "APm", "APl"}},
-# "seconds": {"<stage>": s}, "versions": {"iuq"}}; AP in [0, 1], -1 where there is nothing to judge. An interrupted
+# "seconds": {"<stage>": s}, "versions": {"iuq", "built_with"}}; AP in [0, 1], -1 where there is nothing to judge. An interrupted
 # stage's seconds are those of all its parts.
 set -euo pipefail
 export LC_ALL=C
@@ -40,10 +40,12 @@ for name in "$@"; do
   table+=$'\n'$row
 done
 version=$(iuq-eval --version)
+built_with=$(sed -n 's/^built with //p' <<<"$version")
+version=${version%%$'\n'*}
 recipe=$(basename "$run")
 
-printf '{"recipe": "%s", %s"results": {%s},\n "seconds": {%s},\n "versions": {"iuq": "%s"}}\n' \
-  "$recipe" "$headline" "${results#, }" "$(seconds)" "${version#iuq-eval }" >"$run/summary.json.tmp"
+printf '{"recipe": "%s", %s"results": {%s},\n "seconds": {%s},\n "versions": {"iuq": "%s", "built_with": "%s"}}\n' \
+  "$recipe" "$headline" "${results#, }" "$(seconds)" "${version#iuq-eval }" "$built_with" >"$run/summary.json.tmp"
 {
   echo "$table"
   echo

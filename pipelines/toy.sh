@@ -5,6 +5,7 @@ set -euo pipefail
 # shellcheck source=pipelines/common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
+REPLACE=${REPLACE:-1}  # its trainings take minutes
 TRAIN=$RUN/scenes/annotations/instances_train.json
 VAL=$RUN/scenes/annotations/instances_val.json
 TRAIN_IMAGES=$RUN/scenes/images

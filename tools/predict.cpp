@@ -2,6 +2,7 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 
+#include "lib/base/error.h"
 #include "lib/infer/contact_sheet.h"
 #include "lib/infer/predict.h"
 #include "lib/view/device.h"
@@ -40,6 +41,9 @@ int main(int argc, char** argv) {
     tool.section("predict").get_to(job.predict);
     if (score_threshold >= 0) job.predict.score_threshold = score_threshold;
     if (max_detections > 0) job.predict.max_detections = max_detections;
+    if (!sheet.empty() && tool.output() == "-") {
+      throw iuq::Error(iuq::ErrorCode::kUsage, "--contact-sheet reads the results back, so --output must be a file");
+    }
     tool.print_config_if_asked({{"predict", job.predict}});
     job.shard = tool.shard();
     iuq::view::set_threads(tool.threads());

@@ -169,14 +169,14 @@ void cache_features(const CacheJob& job, const Backbone& backbone, FeatureTables
   const torch::NoGradGuard no_grad;
   const int64_t views = plan.views;
   FeatureWriter writer(output, std::move(plan), static_cast<int>(job.cache.gzip), resume);
-  std::vector<int64_t> todo;  // positions in the plan, one per image
+  std::vector<int64_t> missing;  // positions in the plan, one per image
   const int64_t images = static_cast<int64_t>(writer.tables().rows.size()) / views;
   for (int64_t n = 0; n < images; ++n) {
     bool done = true;
     for (int64_t v = 0; v < views; ++v) done = done && writer.has(n * views + v);
-    if (!done) todo.push_back(n);
+    if (!done) missing.push_back(n);
   }
-  const int64_t kept = images - static_cast<int64_t>(todo.size());
+  const int64_t kept = images - static_cast<int64_t>(missing.size());
   if (kept > 0) log::info(cat("going on after ", kept, " of ", images, " images"));
 
   const auto load = [&](int64_t n) {
@@ -185,16 +185,16 @@ void cache_features(const CacheJob& job, const Backbone& backbone, FeatureTables
       return view::load_image(job.dataset, index, job.images, job.input, job.input.short_side.back()).image;
     });
   };
-  Progress progress(images, "image");
+  Progress progress(images, "image", kept);
   std::future<at::Tensor> next;
-  if (!todo.empty()) next = load(todo[0]);
-  for (size_t k = 0; k < todo.size(); ++k) {
+  if (!missing.empty()) next = load(missing[0]);
+  for (size_t k = 0; k < missing.size(); ++k) {
     const at::Tensor image = next.get();
-    if (k + 1 < todo.size()) next = load(todo[k + 1]);
-    write_image(job, backbone, image, todo[k] * views, writer);
+    if (k + 1 < missing.size()) next = load(missing[k + 1]);
+    write_image(job, backbone, image, missing[k] * views, writer);
     const auto done = static_cast<int64_t>(k) + 1;
     if (done % kImagesPerFlush == 0 || stop_requested()) writer.flush();
-    if (done < static_cast<int64_t>(todo.size())) throw_if_stopped("run again with --resume to go on");
+    if (done < static_cast<int64_t>(missing.size())) throw_if_stopped("run again with --resume to go on");
     progress.update(kept + done);
   }
   writer.finish();

@@ -29,7 +29,7 @@ json volatile_part() {
   gmtime_r(&now, &utc);
   std::strftime(time, sizeof time, "%Y-%m-%dT%H:%M:%SZ", &utc);
   const char* job = std::getenv("SLURM_JOB_ID");
-  return {{"argv", command_line}, {"host", host}, {"time", time}, {"job", job ? job : ""}};
+  return {{"argv", command_line}, {"host", host}, {"time", time}, {"job", job ? job : ""}, {"built_with", built_with()}};
 }
 
 }  // namespace
@@ -81,6 +81,11 @@ void drop_volatile_provenance() { with_volatile = false; }
 const std::string& version_string() {
   static const std::string version = IUQ_VERSION;
   return version;
+}
+
+const std::string& built_with() {
+  static const std::string libraries = IUQ_BUILT_WITH;
+  return libraries;
 }
 
 const std::string& git_string() {

@@ -9,7 +9,7 @@ namespace iuq::io {
 /// Where an artifact comes from: a chain of entries, one per tool run, like samtools' @PG lines.
 ///
 /// As JSON: {"digest": D, "entries": [{"id", "tool", "version", "git", "config", "config_digest",
-///           "inputs": [{"name", "digest"}], "prev": [id], "volatile": {"argv", "host", "time", "job"}}]}
+///           "inputs": [{"name", "digest"}], "prev": [id], "volatile": {"argv", "host", "time", "job", "built_with"}}]}
 /// The last entry is the run that made the artifact; the others are those of its inputs. `digest` covers tool, config
 /// and the digests of the inputs in order; version, git and everything volatile stay outside of it.
 class Provenance {
@@ -40,6 +40,7 @@ void set_command_line(int argc, char** argv);
 void drop_volatile_provenance();
 const std::string& version_string();  // "0.1.0"
 const std::string& git_string();      // "abc1234" or "unknown"
+const std::string& built_with();      // "GNU 12.2.0, HDF5 1.10.8, OpenCV 4.6.0, LibTorch 2.13.0": compiler and libraries of this build
 
 /// Checks that `provenance` read from `where` has the shape above. Error(kBadData).
 void check_provenance(const nlohmann::json& provenance, const std::string& where);

@@ -19,14 +19,15 @@ seconds_of() {
   iuq-train -q -c "$CONFIG" --variant "mini,$variant" --set uniq.batching=random --set uniq.ramp=0 --set uniq.memory=5000 \
     --set input.short_side=[256] --set input.long_side=256 --set train.steps=14 --set train.log_every=1 "$@" \
     --annotations scenes/annotations/instances_train.json --images scenes/images -o run
-  tail -n 10 run/metrics.jsonl | grep -oE '"seconds":[0-9.e-]+' | cut -d : -f 2 | sort -g | sed -n 5p
+  tail -n 10 run/metrics.jsonl | grep -oE '"seconds":[0-9.e-]+' | cut -d : -f 2 | median
 }
+median() { sort -g | awk '{ x[NR] = $1 } END { print (x[int((NR + 1) / 2)] + x[int(NR / 2) + 1]) / 2 }'; }
 
+for (( round = 1; round <= 5; ++round )); do
+  seconds_of control | tee -a without >&2
+  for at in backbone neck mask_features; do seconds_of method --set "uniq.equi_at=$at" | tee -a "$at" >&2; done
+done
 for at in backbone neck mask_features; do
-  for round in 1 2 3; do
-    without=$(seconds_of control)
-    with=$(seconds_of method --set "uniq.equi_at=$at")
-    awk -v a="$with" -v b="$without" -v at="$at" -v r="$round" \
-      'BEGIN { printf "equi.at %-13s round %d: %.3f s with, %.3f s without, ratio %.3f\n", at, r, a, b, a / b }'
-  done
+  awk -v at="$at" -v a="$(median <"$at")" -v b="$(median <without)" \
+    'BEGIN { printf "equi_at %-13s %.3f s with, %.3f s without, ratio %.3f\n", at, a, b, a / b }'
 done

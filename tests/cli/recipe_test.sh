@@ -32,7 +32,7 @@ expect "toy calls 1 + 3 trainings + cache + mine + 3 predictions + 3 evaluations
 expect "the table has all three runs in percent" same "$(grep -cE '^(base|control|method) +25\.0 +50\.0 +20\.0 +- +30\.0 +40\.0$' "$OUTPUT")" 3
 expect "the summary has the headline numbers" has "$RUNS/toy/summary.json" '"base_ap": 0.25, "control_ap": 0.25, "method_ap": 0.25'
 expect "the summary has the seconds of each stage" has "$RUNS/toy/summary.json" '"41-method": '
-expect "the summary has the version" has "$RUNS/toy/summary.json" '"versions": {"iuq": "0.0.0 (stand-in)"}'
+expect "the summary has the version" has "$RUNS/toy/summary.json" '"versions": {"iuq": "0.0.0 (stand-in)", "built_with": "stand-ins"}'
 expect "the summary is JSON with 6 numbers a run" same "$("$source_dir/pipelines/json_numbers.sh" "$RUNS/toy/summary.json" | grep -c '^results\.')" 18
 recipe toy
 expect "a second run calls nothing" same "$(wc -l <"$CALLS")" 0

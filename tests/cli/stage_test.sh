@@ -4,7 +4,7 @@ set -uo pipefail
 source_dir=$(realpath "$(dirname "${BASH_SOURCE[0]}")/../..")
 # shellcheck source=tests/cli/check.sh
 source "$source_dir/tests/cli/check.sh"
-unset FROM TO DRY FORCE MODEL SHARDS LAUNCH RECIPE BUILD ONLY
+unset FROM TO DRY FORCE REPLACE MODEL SHARDS LAUNCH RECIPE BUILD ONLY
 
 export CALLS=$TMP/calls RUNS=$TMP/runs TOOLS=$TMP/bin
 OUTPUT=$TMP/output
@@ -74,9 +74,15 @@ expect "a failed stage runs again, the done ones do not" same "$(called)" "iuq-t
 
 echo four >"$TMP/input"
 mini STAND_IN_TRAIN=73once
-expect "an output of an older config is replaced" same "$rc" 0
+expect "a training of an older config is not dropped unasked" same "$rc" 73
+expect "the way out is said" has "$OUTPUT" "REPLACE=1 drops it, RUNS=folder keeps both"
+mini STAND_IN_TRAIN=73once REPLACE=1
+expect "a training is replaced when that is asked for" same "$rc" 0
 expect "it is asked for without force first" same "$(grep -c -- '^iuq-train.*--resume' "$CALLS")" 1
 expect "then with it" same "$(grep -c -- '^iuq-train.*--force' "$CALLS")" 1
+echo 'four again' >"$TMP/input"
+mini STAND_IN_CACHE=73once
+expect "other outputs of an older config are replaced unasked" same "$rc" 0
 mini FORCE=1 STAND_IN_TRAIN=73
 expect "force that does not help is a failure" same "$rc" 73
 

@@ -3,7 +3,7 @@
 # $CALLS and makes the outputs that later stages read. STAND_IN_<TOOL>=code lets it fail, with "73once" at first only.
 set -euo pipefail
 tool=$(basename "$0" | sed 's/^iuq-//')
-if [[ ${1:-} == --version ]]; then echo "iuq-$tool 0.0.0 (stand-in)"; exit; fi
+if [[ ${1:-} == --version ]]; then printf 'iuq-%s 0.0.0 (stand-in)\nbuilt with stand-ins\n' "$tool"; exit; fi
 echo "iuq-$tool $*" >>"$CALLS"
 output='' shard=''
 arguments=("$@")

@@ -93,7 +93,7 @@ void Tool::parse() {
     std::cout << app_.help();
     throw Exit{0};
   } catch (const CLI::CallForVersion&) {
-    std::cout << version_text(info_.name) << "\n";
+    std::cout << version_text(info_.name) << "\nbuilt with " << io::built_with() << "\n";
     throw Exit{0};
   } catch (const CLI::ParseError& e) {
     throw Error(ErrorCode::kUsage, cat(e.what(), "; see ", info_.name, " --help"));
