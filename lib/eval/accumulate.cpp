@@ -1,6 +1,8 @@
 #include "lib/eval/accumulate.h"
 
 #include <algorithm>
+#include <array>
+#include <bit>
 #include <limits>
 
 #include "lib/eval/parallel.h"
@@ -28,12 +30,20 @@ class Accumulator {
       for (size_t i = begin; i < end; ++i) annotations += table_.counted[i * kAreas + a];
       if (annotations == 0) continue;
       for (size_t m = 0; m < out_.cuts; ++m) {
+        walk(a, static_cast<uint32_t>(p_.config.max_dets[m]));
         for (size_t t = 0; t < kThresholds; ++t) draw_curve(t, k, a, m, annotations);
       }
     }
   }
 
  private:
+  // Where a curve gains recall. Between two of these places precision only falls, so that its running maximum from the
+  // right, which is what is reported, changes at them alone.
+  struct Hit {
+    double misses;  // false positives before it
+    double score;
+  };
+
   // Falling score; ties by image, then by the order within it.
   void sort_rows(size_t begin, size_t end) {
     rows_.clear();
@@ -46,42 +56,62 @@ class Accumulator {
     std::stable_sort(rows_.begin(), rows_.end(), [](const Row& x, const Row& y) { return x.score > y.score; });
   }
 
-  void draw_curve(size_t t, size_t k, size_t a, size_t m, uint32_t annotations) {
-    walk(t, a, static_cast<uint32_t>(p_.config.max_dets[m]), annotations);
-    out_.recall[out_.recall_at(t, k, a, m)] = recall_.empty() ? 0 : recall_.back();
-    for (size_t i = precision_.size(); i-- > 1;) precision_[i - 1] = std::max(precision_[i - 1], precision_[i]);
-    size_t at = 0;
-    for (size_t r = 0; r < kRecalls; ++r) {
-      while (at < recall_.size() && recall_[at] < recall_thresholds()[r]) ++at;
-      const bool reached = at < recall_.size();
-      const size_t place = out_.precision_at(t, r, k, a, m);
-      out_.precision[place] = reached ? precision_[at] : 0;
-      if (!out_.scores.empty()) out_.scores[place] = reached ? score_[at] : 0;
+  // Detections best first, at all thresholds side by side: most are misses at every one of them.
+  void walk(size_t a, uint32_t cut) {
+    constexpr ThresholdBits kAll = (1u << kThresholds) - 1;
+    std::array<uint32_t, kThresholds> misses{};
+    uint32_t misses_of_all = 0;
+    for (auto& hits : hits_) hits.clear();
+    any_row_ = false;
+    for (const Row& row : rows_) {
+      if (row.rank >= cut) continue;
+      if (!any_row_) best_score_ = row.score;
+      any_row_ = true;
+      const size_t at = row.at * kAreas + a;
+      const unsigned matched = table_.matched[at], counts = ~unsigned{table_.ignored[at]} & kAll;
+      const unsigned missed = counts & ~matched;
+      if (missed == kAll) {
+        ++misses_of_all;
+        continue;
+      }
+      for (unsigned bits = missed; bits != 0; bits &= bits - 1) ++misses[static_cast<size_t>(std::countr_zero(bits))];
+      for (unsigned bits = counts & matched; bits != 0; bits &= bits - 1) {
+        const auto t = static_cast<size_t>(std::countr_zero(bits));
+        hits_[t].push_back({double(misses_of_all + misses[t]), row.score});
+      }
     }
   }
 
-  // Precision and recall after each detection, best first. An ignored one repeats the point before it, as in the
-  // reference: its score can become the one reported.
-  void walk(size_t t, size_t a, uint32_t cut, uint32_t annotations) {
-    precision_.clear();
-    recall_.clear();
-    score_.clear();
-    double hits = 0, misses = 0;
-    for (const Row& row : rows_) {
-      if (row.rank >= cut) continue;
-      const size_t at = row.at * kAreas + a;
-      if (!(table_.ignored[at] >> t & 1)) ((table_.matched[at] >> t & 1) ? hits : misses) += 1;
-      precision_.push_back(hits / (misses + hits + std::numeric_limits<double>::epsilon()));
-      recall_.push_back(hits / annotations);
-      score_.push_back(row.score);
+  void draw_curve(size_t t, size_t k, size_t a, size_t m, uint32_t annotations) {
+    const std::vector<Hit>& hits = hits_[t];
+    precision_.resize(hits.size());
+    double best = 0;
+    for (size_t i = hits.size(); i-- > 0;) {
+      const double found = double(i + 1);
+      best = std::max(best, found / (hits[i].misses + found + std::numeric_limits<double>::epsilon()));
+      precision_[i] = best;
     }
+    out_.recall[out_.recall_at(t, k, a, m)] = double(hits.size()) / annotations;
+    size_t at = 0;
+    for (size_t r = 0; r < kRecalls; ++r) {
+      while (at < hits.size() && double(at + 1) / annotations < recall_thresholds()[r]) ++at;
+      const bool reached = at < hits.size();
+      const size_t place = out_.precision_at(t, r, k, a, m);
+      out_.precision[place] = reached ? precision_[at] : 0;
+      if (!out_.scores.empty()) out_.scores[place] = reached ? hits[at].score : 0;
+    }
+    // Recall 0 is reached by the first detection, whatever it is.
+    if (any_row_ && !out_.scores.empty()) out_.scores[out_.precision_at(t, 0, k, a, m)] = best_score_;
   }
 
   const Problem& p_;
   const MatchTable& table_;
   Curves& out_;
   std::vector<Row> rows_;
-  std::vector<double> precision_, recall_, score_;
+  std::array<std::vector<Hit>, kThresholds> hits_;
+  std::vector<double> precision_;
+  bool any_row_ = false;
+  double best_score_ = 0;  // of the first row
 };
 
 }  // namespace

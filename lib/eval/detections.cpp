@@ -1,187 +1,279 @@
 #include "lib/eval/detections.h"
 
 #include <algorithm>
+#include <condition_variable>
 #include <cstring>
-#include <nlohmann/json.hpp>
+#include <exception>
+#include <future>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <thread>
 
 #include "lib/base/error.h"
 #include "lib/base/log.h"
 #include "lib/eval/fields.h"
-#include "lib/eval/segmentation.h"
-#include "lib/io/coco_json.h"
+#include "lib/eval/result_sink.h"
+#include "lib/io/record_parser.h"
+#include "lib/io/record_pieces.h"
 
 namespace iuq::eval {
 namespace {
 
-using nlohmann::json;
-
 constexpr uint32_t kUnlisted = UINT32_MAX;
-const std::string kTopLevel;  // the section name of a file that is one list
 
-class Loader {
+/// Looks up ids; neighbours in a file mostly share them.
+class Lookup {
  public:
-  Loader(const std::string& path, const GroundTruth& truth, const EvalConfig& config)
-      : path_(path), truth_(truth), config_(config) {}
-
-  Detections load() {
-    const auto missing = io::stream_json_records(
-        path_, {kTopLevel}, [this](const std::string&, int64_t index, json& record) { visit(index, record); });
-    if (!missing.empty()) {
-      throw Error(ErrorCode::kBadData, cat("\"", path_, "\" is not a list of results [{\"image_id\": ...}, ...]"));
+  explicit Lookup(const std::unordered_map<int64_t, uint32_t>& index_of) : index_of_(index_of) {}
+  uint32_t operator()(int64_t id) {
+    if (!known_ || id != last_id_) {
+      const auto it = index_of_.find(id);
+      last_ = it == index_of_.end() ? kUnlisted : it->second;
+      last_id_ = id;
+      known_ = true;
     }
-    check_images();
-    if (lvis()) keep_best_of_images();
-    drop_unlisted();
-    if (seen_ == 0) log::warning(cat("\"", path_, "\" is an empty list; this evaluates a model that finds nothing"));
-    return std::move(out_);
+    return last_;
   }
 
  private:
-  bool lvis() const { return config_.protocol == Protocol::kLvis; }
+  const std::unordered_map<int64_t, uint32_t>& index_of_;
+  bool known_ = false;
+  int64_t last_id_ = 0;
+  uint32_t last_ = 0;
+};
 
-  void visit(int64_t index, const json& record) {
-    const Fields fields(path_, kTopLevel, index, record);
-    if (index == 0) boxes_decide_ = has_box(fields);
-    ++seen_;
-    Detection detection;
-    if (!find_image(fields, index, detection)) return;
-    const auto category = truth_.category_of.find(fields.integer("category_id"));
-    detection.category = category == truth_.category_of.end() ? kUnlisted : category->second;
-    detection.score = fields.number("score");
-    // LVIS cuts over all categories, so the others still take places there; their shapes are never looked at.
-    if (detection.category == kUnlisted && !lvis()) return;
-    if (detection.category != kUnlisted) read_shape(fields, index, detection);
-    out_.records.push_back(detection);
-  }
+/// From ids to indices, and the protocol's choice among the records.
+class Resolver {
+ public:
+  Resolver(const std::string& path, const GroundTruth& truth, const EvalConfig& config)
+      : path_(path), truth_(truth), config_(config) {}
 
-  static bool has_box(const Fields& fields) {
-    const json* box = fields.find("bbox");
-    return box && !(box->is_array() && box->empty());
-  }
-
-  // The reference refuses the whole file; reading on lets the message say how much of it is foreign.
-  bool find_image(const Fields& fields, int64_t index, Detection& detection) {
-    const int64_t id = fields.integer("image_id");
-    const auto image = truth_.image_of.find(id);
-    if (image != truth_.image_of.end()) {
-      detection.image = image->second;
-      return true;
+  void run(Harvest& harvest) {
+    std::vector<Detection>& records = harvest.records;
+    Lookup image_of(truth_.image_of), category_of(truth_.category_of);
+    size_t foreign = 0, first_foreign = 0;
+    for (size_t i = 0; i < records.size(); ++i) {
+      records[i].image = image_of(harvest.ids[i][0]);
+      records[i].category = category_of(harvest.ids[i][1]);
+      if (records[i].image == kUnlisted && foreign++ == 0) first_foreign = i;
     }
-    if (foreign_++ == 0) first_foreign_ = cat(place_of(path_, kTopLevel, index, "image_id"), " is ", id);
-    return false;
+    // The reference refuses the whole file; having read on lets the message say how much of it is foreign.
+    if (foreign > 0) {
+      throw Error(ErrorCode::kBadData,
+                  cat(place_of(path_, "", static_cast<int64_t>(first_foreign), "image_id"), " is ",
+                      harvest.ids[first_foreign][0], ", which is not in the annotations; ", records.size() - foreign, " of ",
+                      records.size(), " results have an image of this annotation file"));
+    }
+    const bool lvis = config_.protocol == Protocol::kLvis;
+    if (lvis) keep_best_of_images(records);
+    std::erase_if(records, [](const Detection& d) { return d.category == kUnlisted; });
+    // LVIS leaves out what has no area.
+    if (lvis) std::erase_if(records, [](const Detection& d) { return !(d.area > 0); });
   }
 
-  void check_images() const {
-    if (foreign_ == 0) return;
-    throw Error(ErrorCode::kBadData, cat(first_foreign_, ", which is not in the annotations; ", seen_ - foreign_, " of ",
-                                         seen_, " results have an image of this annotation file"));
-  }
-
-  void read_shape(const Fields& fields, int64_t index, Detection& detection) {
-    if (boxes_decide_) {
-      detection.box = fields.box("bbox");
-      detection.area = detection.box[2] * detection.box[3];
-      if (config_.wants(IouType::kSegm)) read_mask(fields, index, detection);
-      return;
-    }
-    read_mask(fields, index, detection);
-    detection.area = mask_area_;
-    if (!config_.wants(IouType::kBbox)) return;
-    detection.box = fields.find("bbox") ? fields.box("bbox") : detection.box_of_mask();
-  }
-
-  void read_mask(const Fields& fields, int64_t index, Detection& detection) {
-    Segmentation segmentation;
-    if (boxes_decide_ && !fields.find("segmentation")) {
-      const auto& [x, y, w, h] = detection.box;
-      segmentation.kind = Segmentation::Kind::kPolygons;
-      segmentation.polygons = {{x, y, x, y + h, x + w, y + h, x + w, y}};
-    } else {
-      segmentation = read_segmentation(fields);
-    }
-    if (!boxes_decide_ && segmentation.kind != Segmentation::Kind::kString) {
-      fields.fail("segmentation", "is not a compressed RLE, which results without bbox need");
-    }
-    const Image& image = truth_.images[detection.image];
-    if (segmentation.kind == Segmentation::Kind::kPolygons && (image.height < 0 || image.width < 0)) {
-      fields.fail("image_id", cat("is ", image.id, ", an image without valid height and width in the annotations"));
-    }
-    try {
-      store(std::move(segmentation), image, detection);
-    } catch (const Error& e) {
-      throw Error(e.code(), cat(place_of(path_, kTopLevel, index, "segmentation"), ": ", e.what()));
-    }
-  }
-
-  void store(Segmentation segmentation, const Image& image, Detection& detection) {
-    const bool packed = segmentation.kind == Segmentation::Kind::kString;
-    if (packed) detection.counts = out_.text.add(segmentation.text);
-    const mask::Rle rle = to_rle(std::move(segmentation), image.height, image.width);
-    if (!packed) detection.counts = out_.text.add(mask::to_string(rle));
-    detection.height = rle.height;
-    detection.width = rle.width;
-    mask_area_ = mask::area(rle);
-    const mask::Box box = mask::to_box(rle);
-    for (size_t i = 0; i < box.size(); ++i) detection.mask_box[i] = static_cast<uint32_t>(box[i]);
-  }
-
+ private:
   // LVIS: images in order of first appearance; only those with too many results are sorted.
-  void keep_best_of_images() {
+  void keep_best_of_images(std::vector<Detection>& records) const {
     const size_t best = static_cast<size_t>(config_.max_dets[0]);
     std::vector<std::vector<size_t>> of_image(truth_.images.size());
     std::vector<uint32_t> order;
-    for (size_t i = 0; i < out_.records.size(); ++i) {
-      auto& list = of_image[out_.records[i].image];
-      if (list.empty()) order.push_back(out_.records[i].image);
+    for (size_t i = 0; i < records.size(); ++i) {
+      auto& list = of_image[records[i].image];
+      if (list.empty()) order.push_back(records[i].image);
       list.push_back(i);
     }
     std::vector<Detection> kept;
+    kept.reserve(records.size());
     for (const uint32_t image : order) {
       auto& list = of_image[image];
       if (list.size() > best) {
-        std::stable_sort(list.begin(), list.end(), [this](size_t a, size_t b) {
-          return out_.records[a].score > out_.records[b].score;
-        });
+        std::stable_sort(list.begin(), list.end(), [&](size_t a, size_t b) { return records[a].score > records[b].score; });
         list.resize(best);
       }
-      for (const size_t i : list) kept.push_back(out_.records[i]);
+      for (const size_t i : list) kept.push_back(records[i]);
     }
-    out_.records = std::move(kept);
-  }
-
-  void drop_unlisted() {
-    std::erase_if(out_.records, [](const Detection& d) { return d.category == kUnlisted; });
-    // LVIS leaves out what has no area.
-    if (lvis()) std::erase_if(out_.records, [](const Detection& d) { return !(d.area > 0); });
+    records = std::move(kept);
   }
 
   const std::string& path_;
   const GroundTruth& truth_;
   const EvalConfig& config_;
-  Detections out_;
-  bool boxes_decide_ = false;
-  double mask_area_ = 0;  // of the mask read last
-  int64_t seen_ = 0, foreign_ = 0;
-  std::string first_foreign_;
 };
 
 }  // namespace
 
+/// Reads the pieces of the file on several threads. One parser, the master, has the say about what the file means; the
+/// others read ahead in the hope that a piece begins and ends between two records, which the master confirms in order.
+/// What is not so, or is wrong, the master reads again.
+class DetectionLoader::Reader {
+ public:
+  Reader(const std::string& path, const EvalConfig& config)
+      : path_(path), config_(config), truth_(promise_.get_future()),
+        rules_{path_, config_, [this]() -> const GroundTruth& { return *truth_.get(); }},
+        pieces_(path), sink_(rules_, harvest_, detections_.text), master_(path, {""}, sink_) {
+    for (int i = 1; i < config_.threads; ++i) helpers_.emplace_back([this] { work(); });
+  }
+
+  ~Reader() {
+    {
+      const std::lock_guard lock(mutex_);
+      stopped_ = true;
+      if (!promised_) promise_.set_exception(std::make_exception_ptr(Error(ErrorCode::kInternal, "no annotations")));
+    }
+    moved_on_.notify_all();
+    helpers_.clear();
+  }
+
+  Detections finish(const GroundTruth& truth) {
+    promised_ = true;
+    promise_.set_value(&truth);
+    work();
+    helpers_.clear();
+    if (error_) std::rethrow_exception(error_);
+    if (!master_.finish().empty()) {
+      throw Error(ErrorCode::kBadData, cat("\"", path_, "\" is not a list of results [{\"image_id\": ...}, ...]"));
+    }
+    if (harvest_.records.empty()) {
+      log::warning(cat("\"", path_, "\" is an empty list; this evaluates a model that finds nothing"));
+    }
+    Resolver(path_, truth, config_).run(harvest_);
+    detections_.records = std::move(harvest_.records);
+    return std::move(detections_);
+  }
+
+ private:
+  struct Part {
+    std::string piece;
+    Harvest harvest;
+    bool clean = false;
+  };
+
+  void work() {
+    TextStore store;
+    try {
+      Part part;
+      for (size_t number = 0; pieces_.next(part.piece, number); part = Part()) {
+        if (!wait_for_turn(number)) break;
+        if (number > 0) read_ahead(part, store);
+        commit(number, std::move(part));
+      }
+    } catch (...) {
+      fail(std::current_exception());
+    }
+    const std::lock_guard lock(mutex_);
+    detections_.text.join(std::move(store));
+  }
+
+  // The first piece sets the rules for all; then nobody may run far ahead, for memory's sake.
+  bool wait_for_turn(size_t number) {
+    std::unique_lock lock(mutex_);
+    const size_t ahead = 4 * static_cast<size_t>(config_.threads);
+    moved_on_.wait(lock, [&] { return stopped_ || number == 0 || (committed_ > 0 && number < committed_ + ahead); });
+    return !stopped_;
+  }
+
+  void read_ahead(Part& part, TextStore& store) {
+    if (!rules_.decided) return;  // not even a record in the first piece
+    ResultSink sink(rules_, part.harvest, store);
+    io::RecordParser parser(path_, {""}, sink);
+    parser.begin_within_list();
+    try {
+      parser.feed(part.piece);
+      part.clean = parser.is_within_list();
+    } catch (const Error&) {
+      part.clean = false;  // the master finds it too, in its turn, and knows where it is
+    }
+    if (!part.clean) part.harvest = {};
+  }
+
+  void commit(size_t number, Part part) {
+    std::unique_lock lock(mutex_);
+    waiting_.emplace(number, std::move(part));
+    if (committing_) return;  // whoever is at it takes this one too
+    committing_ = true;
+    try {
+      for (auto it = waiting_.find(committed_); it != waiting_.end() && !stopped_; it = waiting_.find(committed_)) {
+        Part next = std::move(it->second);
+        waiting_.erase(it);
+        lock.unlock();
+        take(next);
+        lock.lock();
+        ++committed_;
+        moved_on_.notify_all();
+      }
+    } catch (...) {
+      if (!lock.owns_lock()) lock.lock();
+      committing_ = false;
+      throw;
+    }
+    committing_ = false;
+  }
+
+  void take(const Part& part) {
+    if (!part.clean || !master_.is_within_list()) return master_.feed(part.piece);
+    master_.skip(part.piece, static_cast<int64_t>(part.harvest.records.size()));
+    harvest_.records.insert(harvest_.records.end(), part.harvest.records.begin(), part.harvest.records.end());
+    harvest_.ids.insert(harvest_.ids.end(), part.harvest.ids.begin(), part.harvest.ids.end());
+  }
+
+  void fail(std::exception_ptr error) {
+    {
+      const std::lock_guard lock(mutex_);
+      if (!error_) error_ = error;
+      stopped_ = true;
+    }
+    moved_on_.notify_all();
+  }
+
+  const std::string path_;
+  const EvalConfig config_;
+  std::promise<const GroundTruth*> promise_;
+  std::shared_future<const GroundTruth*> truth_;
+  bool promised_ = false;
+  ResultRules rules_;
+  io::RecordPieces pieces_;
+  Detections detections_;
+  Harvest harvest_;
+  ResultSink sink_;
+  io::RecordParser master_;
+
+  std::mutex mutex_;  // of what follows
+  std::condition_variable moved_on_;
+  std::map<size_t, Part> waiting_;
+  size_t committed_ = 0;
+  bool committing_ = false, stopped_ = false;
+  std::exception_ptr error_;
+  std::vector<std::jthread> helpers_;
+};
+
+DetectionLoader::DetectionLoader(const std::string& path, const EvalConfig& config)
+    : reader_(std::make_unique<Reader>(path, config)) {}
+
+DetectionLoader::~DetectionLoader() = default;
+
+Detections DetectionLoader::finish(const GroundTruth& truth) { return reader_->finish(truth); }
+
 std::string_view TextStore::add(std::string_view text) {
   if (text.size() > left_) {
     left_ = std::max(kBlock, text.size());
-    blocks_.push_back(std::make_unique<char[]>(left_));
+    blocks_.push_back(std::make_unique_for_overwrite<char[]>(left_));
     next_ = blocks_.back().get();
   }
-  std::memcpy(next_, text.data(), text.size());
+  if (!text.empty()) std::memcpy(next_, text.data(), text.size());
   const std::string_view stored(next_, text.size());
   next_ += text.size();
   left_ -= text.size();
   return stored;
 }
 
+void TextStore::join(TextStore&& other) {
+  for (auto& block : other.blocks_) blocks_.push_back(std::move(block));
+  left_ = 0;  // the last block is no longer the one being filled
+}
+
 Detections load_detections(const std::string& path, const GroundTruth& truth, const EvalConfig& config) {
-  return Loader(path, truth, config).load();
+  return DetectionLoader(path, config).finish(truth);
 }
 
 }  // namespace iuq::eval

@@ -17,6 +17,8 @@ namespace iuq::eval {
 class TextStore {
  public:
   std::string_view add(std::string_view text);
+  /// Takes over what `other` keeps.
+  void join(TextStore&& other);
 
  private:
   static constexpr size_t kBlock = size_t{1} << 20;
@@ -42,11 +44,25 @@ struct Detections {
   TextStore text;
 };
 
-/// Reads a results list ("-" is stdin). As in the reference the first record decides for all: if it has a non-empty
-/// `bbox`, each record needs one, its area is width * height, and a missing segmentation is the box; else each needs a
-/// compressed RLE, and its area is that of the mask. Records of categories that are not listed do not count; one of an
-/// image that is not listed is an error. LVIS keeps the config.max_dets[0] best of an image over all categories.
-/// Errors: kNoInput, kIo, kBadData naming file, index and key.
+/// Reads a results list ("-" is stdin, gzip is unpacked). As in the reference the first record decides for all: if it has a
+/// non-empty `bbox`, each record needs one, its area is width * height, and a missing segmentation is the box; else each
+/// needs a compressed RLE, and its area is that of the mask. Records of categories that are not listed do not count; one
+/// of an image that is not listed is an error. LVIS keeps the config.max_dets[0] best of an image over all categories.
+///
+/// Begins at once, on config.threads - 1 threads, while the caller still reads the annotations; what it returns does not
+/// depend on the number of threads.
+class DetectionLoader {
+ public:
+  DetectionLoader(const std::string& path, const EvalConfig& config);
+  ~DetectionLoader();
+  /// The rest, with the caller's help. Errors: kNoInput, kIo, kBadData naming file, index and key.
+  Detections finish(const GroundTruth& truth);
+
+ private:
+  class Reader;
+  std::unique_ptr<Reader> reader_;
+};
+
 Detections load_detections(const std::string& path, const GroundTruth& truth, const EvalConfig& config);
 
 }  // namespace iuq::eval

@@ -11,8 +11,9 @@ std::vector<Summary> evaluate(const std::string& annotations, const std::string&
   if (annotations == "-" && predictions == "-") {
     throw Error(ErrorCode::kUsage, "annotations and predictions cannot both come from stdin");
   }
+  DetectionLoader loader(predictions, config);
   const GroundTruth truth = load_ground_truth(annotations, config);
-  const Detections detections = load_detections(predictions, truth, config);
+  const Detections detections = loader.finish(truth);
   const Cells cells = group(truth, detections, config);
   std::vector<Summary> out;
   for (const IouType type : config.iou_types) {

@@ -7,8 +7,10 @@
 #include "lib/base/log.h"
 #include "lib/eval/fields.h"
 #include "lib/eval/parallel.h"
+#include "lib/eval/plain_annotation.h"
 #include "lib/eval/segmentation.h"
 #include "lib/io/coco_json.h"
+#include "lib/io/record_parser.h"
 
 namespace iuq::eval {
 namespace {
@@ -24,14 +26,15 @@ struct Raw {
   std::string problem;  // what is wrong with it, to be thrown if it turns out to count
 };
 
-class Loader {
+const std::vector<std::string> kSections = {"images", "categories", "annotations"};
+constexpr size_t kImages = 0, kCategories = 1;
+
+class Loader final : public io::RecordSink {
  public:
   Loader(const std::string& path, const EvalConfig& config) : path_(path), config_(config) {}
 
   GroundTruth load() {
-    const auto missing = io::stream_json_records(
-        path_, {"images", "categories", "annotations"},
-        [this](const std::string& section, int64_t index, json& record) { visit(section, index, record); });
+    const auto missing = io::read_records(path_, kSections, *this);
     if (!missing.empty()) {
       throw Error(ErrorCode::kBadData, cat("\"", path_, "\" has no list \"", missing[0],
                                            "\"; annotations need images, categories and annotations"));
@@ -45,15 +48,36 @@ class Loader {
  private:
   bool lvis() const { return config_.protocol == Protocol::kLvis; }
 
-  void visit(const std::string& section, int64_t index, const json& record) {
-    const Fields fields(path_, section, index, record);
-    if (section == "images") {
+  void general(size_t section, int64_t index, json& record) override {
+    const Fields fields(path_, kSections[section], index, record);
+    if (section == kImages) {
       add_image(fields);
-    } else if (section == "categories") {
+    } else if (section == kCategories) {
       add_category(fields);
     } else {
       add_annotation(fields, index);
     }
+  }
+
+  // Records as COCO and LVIS write them; false leaves the record to general().
+  bool plain(size_t section, int64_t index, io::JsonCursor& cursor) override {
+    if (section == kImages) {
+      Image image;
+      if (!read_plain_image(cursor, lvis(), image)) return false;
+      put(out_.images, out_.image_of, std::move(image));
+      return true;
+    }
+    if (section == kCategories) return false;
+    Raw raw;
+    PlainAnnotation plain{raw.value, raw.segmentation, config_};
+    if (!plain.read(cursor)) return false;
+    raw.index = index;
+    raw.id = raw.value.id;
+    raw.image_id = plain.image_id;
+    raw.category_id = plain.category_id;
+    last_of_[raw.id] = raws_.size();
+    raws_.push_back(std::move(raw));
+    return true;
   }
 
   void add_image(const Fields& fields) {
@@ -157,7 +181,7 @@ class Loader {
     for (const size_t i : chosen) {
       raws_[i].value.image = out_.image_of.at(raws_[i].image_id);
       raws_[i].value.category = out_.category_of.at(raws_[i].category_id);
-      out_.annotations.push_back(raws_[i].value);
+      out_.annotations.push_back(raws_[i].value);  // a copy: of equal ids the last may stand for several
     }
     warn(chosen);
   }

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cerrno>
 #include <charconv>
 #include <cmath>
 #include <cstdlib>
@@ -77,56 +76,43 @@ void append_utf8(std::string& out, uint32_t code) {
 
 }  // namespace
 
-JsonScanner::JsonScanner(const std::string& path) : path_(path), file_(nullptr, &std::fclose), block_(1 << 18) {
-  if (path == "-") {
-    stream_ = stdin;
-  } else {
-    file_.reset(std::fopen(path.c_str(), "rb"));
-    stream_ = file_.get();
-    if (!stream_) throw Error(ErrorCode::kNoInput, cat("cannot open \"", path, "\": ", std::strerror(errno)));
-  }
-  next_ = end_ = block_.data();
+JsonPlace JsonPlace::after(std::string_view text) const {
+  const auto lines = std::count(text.begin(), text.end(), '\n');
+  if (lines == 0) return {line, column + static_cast<int64_t>(text.size())};
+  return {line + lines, static_cast<int64_t>(text.size() - text.rfind('\n'))};
 }
 
-bool JsonScanner::refill() {
-  before_ += end_ - block_.data();
-  const size_t got = std::fread(block_.data(), 1, block_.size(), stream_);
-  if (got == 0 && std::ferror(stream_)) {
-    throw Error(ErrorCode::kIo, cat("cannot read \"", path_, "\": ", std::strerror(errno)));
-  }
-  next_ = block_.data();
-  end_ = next_ + got;
-  return got > 0;
+void json_fail(const std::string& path, JsonPlace place, const std::string& what) {
+  throw Error(ErrorCode::kBadData,
+              cat("\"", path, "\" is not valid JSON: line ", place.line, ", column ", place.column, ": ", what));
 }
+
+void json_unexpected(const std::string& path, JsonPlace place, int next, const char* wanted) {
+  if (next < 0) json_fail(path, place, cat("the file ends where ", wanted, " should be (truncated?)"));
+  const std::string shown = next > 0x20 && next < 0x7f ? cat("'", static_cast<char>(next), "'") : cat("byte ", next);
+  json_fail(path, place, cat(shown, " where ", wanted, " should be",
+                             next == 'N' || next == 'I' ? " (NaN and Infinity are not JSON)" : ""));
+}
+
+JsonScanner::JsonScanner(const std::string& path, std::string_view text, JsonPlace place, int depth)
+    : path_(path), begin_(text.data()), next_(begin_), end_(begin_ + text.size()), place_(place), depth_(depth) {}
 
 void JsonScanner::fail(const std::string& what) const {
-  const int64_t column = before_ + (next_ - block_.data()) - line_start_ + 1;
-  throw Error(ErrorCode::kBadData,
-              cat("\"", path_, "\" is not valid JSON: line ", line_, ", column ", column, ": ", what));
+  json_fail(path_, place_.after({begin_, static_cast<size_t>(next_ - begin_)}), what);
 }
 
-void JsonScanner::unexpected(const char* wanted) {
-  const int c = peek();
-  if (c < 0) fail(cat("the file ends where ", wanted, " should be (truncated?)"));
-  const std::string shown = c > 0x20 && c < 0x7f ? cat("'", static_cast<char>(c), "'") : cat("byte ", c);
-  fail(cat(shown, " where ", wanted, " should be", c == 'N' || c == 'I' ? " (NaN and Infinity are not JSON)" : ""));
+void JsonScanner::unexpected(const char* wanted) const {
+  json_unexpected(path_, place_.after({begin_, static_cast<size_t>(next_ - begin_)}), peek(), wanted);
 }
 
 int JsonScanner::skip_space() {
-  for (int c = peek();; ++next_, c = peek()) {
-    if (c == '\n') {
-      ++line_;
-      line_start_ = before_ + (next_ - block_.data()) + 1;
-    } else if (c != ' ' && c != '\t' && c != '\r') {
-      return c;
-    }
-  }
+  while (next_ != end_ && (*next_ == ' ' || *next_ == '\n' || *next_ == '\t' || *next_ == '\r')) ++next_;
+  return peek();
 }
 
 void JsonScanner::scan(JsonEvents& events) {
   events_ = &events;
-  if (peek() == 0xef) expect("\xef\xbb\xbf");  // byte order mark
-  value(skip_space(), 0);
+  value(skip_space(), depth_);
   if (skip_space() >= 0) unexpected("the end of the file");
 }
 
@@ -185,27 +171,14 @@ void JsonScanner::array(int depth) {
 void JsonScanner::number() {
   const int first = peek();
   if (first != '-' && !(first >= '0' && first <= '9')) unexpected("a value");
-  const char* at = next_;
-  while (at != end_ && in_number(*at)) ++at;
-  if (at != end_) {
-    convert_number(next_, at);
-    next_ = at;
-    return;
-  }
-  // It reaches the end of the block: collect it.
-  text_.clear();
-  for (int c = peek(); c >= 0 && in_number(static_cast<char>(c)); c = peek()) {
-    text_.push_back(static_cast<char>(c));
-    ++next_;
-  }
-  convert_number(text_.data(), text_.data() + text_.size());
-}
-
-void JsonScanner::convert_number(const char* begin, const char* end) {
+  const char* const begin = next_;
+  const char* end = begin;
+  while (end != end_ && in_number(*end)) ++end;
   const Number n = parse_number(begin, end);
   const auto shown = [&] { return std::string(begin, static_cast<size_t>(std::min<ptrdiff_t>(end - begin, 40))); };
   const char* const hint = end - begin == 1 ? " (NaN and Infinity are not JSON)" : "";
   if (!n.valid) fail(cat("\"", shown(), "\" is not a number", hint));
+  next_ = end;
   if (n.whole && n.digit_count <= 19) {
     if (!n.negative) return events_->unsigned_integer(n.digits);
     if (n.digits <= uint64_t{1} << 63) return events_->integer(static_cast<int64_t>(0 - n.digits));

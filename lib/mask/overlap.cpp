@@ -45,6 +45,42 @@ void walk_both(const Rle& a, const Rle& b, const Segment& segment) {
 
 bool same_size(const Rle& a, const Rle& b) { return a.height == b.height && a.width == b.width; }
 
+// The area, and whether a run but the first is empty: the reference's walk may end early at such a place.
+struct Foreground {
+  uint32_t area = 0;
+  bool has_empty_run = false;
+
+  explicit Foreground(const std::vector<uint32_t>& counts) {
+    uint32_t empty = 0;
+    for (size_t i = 1; i < counts.size(); i += 2) {
+      area += counts[i];
+      empty |= static_cast<uint32_t>(counts[i] == 0) | static_cast<uint32_t>(i > 1 && counts[i - 1] == 0);
+    }
+    has_empty_run = empty != 0 || (counts.size() > 1 && counts.size() % 2 == 1 && counts.back() == 0);
+  }
+};
+
+// Pixels that both masks cover; foreground runs side by side.
+uint32_t intersection(const std::vector<uint32_t>& a, const std::vector<uint32_t>& b) {
+  uint32_t both = 0;
+  size_t i = 1, j = 1;
+  if (a.size() < 2 || b.size() < 2) return 0;
+  uint32_t begin_a = a[0], end_a = begin_a + a[1], begin_b = b[0], end_b = begin_b + b[1];
+  for (;;) {
+    const uint32_t begin = std::max(begin_a, begin_b), end = std::min(end_a, end_b);
+    both += end > begin ? end - begin : 0;
+    if (end_a <= end_b) {
+      if ((i += 2) >= a.size()) return both;
+      begin_a = end_a + a[i - 1];
+      end_a = begin_a + a[i];
+    } else {
+      if ((j += 2) >= b.size()) return both;
+      begin_b = end_b + b[j - 1];
+      end_b = begin_b + b[j];
+    }
+  }
+}
+
 Rle merge_two(const Rle& a, const Rle& b, bool intersect) {
   Rle merged{a.height, a.width, {}};
   uint32_t run = 0;
@@ -76,6 +112,11 @@ Rle merge(const std::vector<Rle>& rles, bool intersect) {
 
 double iou_of_runs(const Rle& dt, const Rle& gt, bool crowd) {
   if (!same_size(dt, gt)) return -1;
+  Foreground of_dt(dt.counts), of_gt(gt.counts);
+  if (!of_dt.has_empty_run && !of_gt.has_empty_run) {
+    const uint32_t both = intersection(dt.counts, gt.counts);
+    return both == 0 ? 0 : double(both) / double(crowd ? of_dt.area : of_dt.area + of_gt.area - both);
+  }
   uint32_t both = 0, either = 0;
   walk_both(dt, gt, [&](uint32_t pixels, bool inside_dt, bool inside_gt) {
     both += inside_dt && inside_gt ? pixels : 0;

@@ -35,49 +35,56 @@ std::vector<Point> to_grid(const double* xy, size_t vertices) {
   return points;
 }
 
-// Collects the pixels (column-major index) at which the outline crosses the middle of a column.
+// Collects the pixels (column-major index) at which the outline crosses the middle of a column. Only there does the
+// reference's step by step walk along an edge leave a trace, so only there is it followed.
 class Crossings {
  public:
   Crossings(int64_t height, int64_t width, std::vector<uint32_t>& out) : height_(height), width_(width), out_(out) {}
 
-  void visit(Point point) {
-    if (started_ && point.x != last_.x) cross(point);
-    last_ = point;
-    started_ = true;
+  // The edge is walked one step at a time along its longer axis; the other coordinate is always computed from the end
+  // with the smaller longer-axis coordinate, so that an edge and its reverse visit the same points.
+  void add_edge(Point from, Point to) {
+    const int64_t dx = std::abs(to.x - from.x), dy = std::abs(to.y - from.y);
+    if (dx == 0) return;
+    const bool along_x = dx >= dy;
+    if (along_x ? from.x > to.x : from.y > to.y) std::swap(from, to);
+    const double slope = static_cast<double>(along_x ? to.y - from.y : to.x - from.x) / static_cast<double>(along_x ? dx : dy);
+    const int64_t left = std::min(from.x, to.x), right = std::max(from.x, to.x);
+    const int64_t first = left <= kMiddle ? 0 : (left - kMiddle + kScale - 1) / kScale;
+    for (int64_t column = first; column < width_; ++column) {
+      const int64_t x = column * kScale + kMiddle;  // the step from x to x + 1 is the crossing
+      if (x >= right) break;
+      cross(column, along_x ? y_along_x(from, slope, x) : y_along_y(from, slope, x, dy));
+    }
   }
 
  private:
-  void cross(Point point) {
-    const int64_t x = point.x < last_.x ? point.x : point.x - 1;
-    if (x < kMiddle || (x - kMiddle) % kScale != 0) return;
-    const int64_t column = (x - kMiddle) / kScale;
-    if (column >= width_) return;
-    const int64_t row = std::clamp<int64_t>(ceil_div(std::min(point.y, last_.y) - kMiddle, kScale), 0, height_);
+  static int64_t y_along_x(Point from, double slope, int64_t x) {
+    const auto y_at = [&](int64_t t) { return cut(static_cast<double>(from.y) + slope * static_cast<double>(t) + .5); };
+    return std::min(y_at(x - from.x), y_at(x - from.x + 1));
+  }
+
+  // The y before the first step that is beyond the crossing; computed, then corrected by what the walk would see.
+  static int64_t y_along_y(Point from, double slope, int64_t x, int64_t length) {
+    const auto beyond = [&](int64_t t) {
+      const int64_t here = cut(static_cast<double>(from.x) + slope * static_cast<double>(t) + .5);
+      return slope > 0 ? here > x : here <= x;
+    };
+    const double guess = (static_cast<double>(x - from.x) + .5) / slope;
+    int64_t t = std::clamp<int64_t>(static_cast<int64_t>(guess), 1, length);
+    while (t > 1 && beyond(t - 1)) --t;
+    while (t < length && !beyond(t)) ++t;
+    return from.y + t - 1;
+  }
+
+  void cross(int64_t column, int64_t y) {
+    const int64_t row = std::clamp<int64_t>(ceil_div(y - kMiddle, kScale), 0, height_);
     out_.push_back(static_cast<uint32_t>(column * height_ + row));
   }
 
   int64_t height_, width_;
   std::vector<uint32_t>& out_;
-  Point last_{};
-  bool started_ = false;
 };
-
-// Walks from `from` to `to` one step at a time along the longer axis. The other coordinate is always computed from the
-// end with the smaller longer-axis coordinate, so that an edge and its reverse visit the same points.
-void walk(Point from, Point to, Crossings& crossings) {
-  const int64_t dx = std::abs(to.x - from.x), dy = std::abs(to.y - from.y);
-  const bool along_x = dx >= dy;
-  const int64_t length = along_x ? dx : dy;
-  if (length == 0) return crossings.visit(from);
-  const bool flip = along_x ? from.x > to.x : from.y > to.y;
-  if (flip) std::swap(from, to);
-  const double slope = static_cast<double>(along_x ? to.y - from.y : to.x - from.x) / static_cast<double>(length);
-  for (int64_t i = 0; i <= length; ++i) {
-    const int64_t t = flip ? length - i : i;
-    const double minor = static_cast<double>(along_x ? from.y : from.x) + slope * static_cast<double>(t) + .5;
-    crossings.visit(along_x ? Point{from.x + t, cut(minor)} : Point{cut(minor), from.y + t});
-  }
-}
 
 // Sorted crossings to runs; two crossings at one place cancel, which is the even-odd rule.
 void to_runs(std::vector<uint32_t>& places, std::vector<uint32_t>& counts) {
@@ -103,7 +110,7 @@ Rle from_polygon(const double* xy, size_t numbers, int64_t height, int64_t width
   const std::vector<Point> points = to_grid(xy, numbers / 2);
   std::vector<uint32_t> places;
   Crossings crossings(height, width, places);
-  for (size_t i = 0; i + 1 < points.size(); ++i) walk(points[i], points[i + 1], crossings);
+  for (size_t i = 0; i + 1 < points.size(); ++i) crossings.add_edge(points[i], points[i + 1]);
   places.push_back(static_cast<uint32_t>(height * width));
   to_runs(places, rle.counts);
   return rle;

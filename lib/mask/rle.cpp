@@ -36,6 +36,69 @@ int64_t read_number(std::string_view text, size_t& at) {
   }
 }
 
+// What read_number() and the checks on it accept, without words for what is wrong: false. Nearly every number is one
+// character long.
+bool decode_counts(std::string_view text, std::vector<uint32_t>& counts) {
+  counts.resize(text.size());
+  uint32_t* const out = counts.data();
+  size_t n = 0;
+  const char* at = text.data();
+  const char* const end = at + text.size();
+  while (at != end) {
+    uint32_t bits = static_cast<uint32_t>(*at++) - kFirst;
+    int64_t value = static_cast<int32_t>(bits << (32 - kBits)) >> (32 - kBits);  // the fifth bit is the sign
+    if (bits >= kMore) {
+      if (bits >= 2 * kMore) return false;
+      value = bits & (kMore - 1);
+      for (int shift = kBits;; shift += kBits) {
+        if (at == end || shift == kBits * kMaxGroups) return false;
+        bits = static_cast<uint32_t>(*at++) - kFirst;
+        if (bits >= 2 * kMore) return false;
+        value |= static_cast<int64_t>(bits & (kMore - 1)) << shift;
+        if (bits & kMore) continue;
+        if (bits & kSign) value -= int64_t{1} << (shift + kBits);
+        break;
+      }
+    }
+    if (n > 2) value += out[n - 2];
+    if (value < 0 || value > std::numeric_limits<uint32_t>::max()) return false;
+    out[n++] = static_cast<uint32_t>(value);
+  }
+  counts.resize(n);
+  return true;
+}
+
+// x, y, w, h. In 32 bits on purpose: when every foreground run has length 0 the reference wraps round, and so must this.
+std::array<uint32_t, 4> box_of(const std::vector<uint32_t>& counts, uint32_t height, uint32_t width) {
+  const size_t runs = counts.size() / 2 * 2;  // an odd last run is background
+  if (runs == 0) return {0, 0, 0, 0};
+  uint32_t left = width, top = height, right = 0, bottom = 0;
+  uint32_t start = 0, column = 0, column_start = 0;
+  // Places only rise, mostly by less than a column.
+  const auto go_to = [&](uint32_t place) {
+    const uint32_t ahead = place - column_start;
+    if (ahead < height) return;
+    const uint32_t columns = ahead < 2 * uint64_t{height} ? 1 : ahead / height;
+    column += columns;
+    column_start += columns * height;
+  };
+  for (size_t i = 1; i < runs; i += 2) {
+    start += counts[i - 1];
+    const uint32_t run = counts[i];
+    if (run == 0) continue;
+    go_to(start);
+    const uint32_t x0 = column, y0 = start - column_start;
+    const uint32_t last = start + run - 1;
+    go_to(last);
+    left = std::min(left, x0);
+    right = std::max(right, column);
+    top = x0 < column ? 0 : std::min(top, y0);
+    bottom = x0 < column ? height - 1 : std::max(bottom, last - column_start);
+    start += run;
+  }
+  return {left, top, right - left + 1, bottom - top + 1};
+}
+
 void write_number(int64_t value, std::string& text) {
   while (true) {
     const int64_t bits = value & (kMore - 1);
@@ -112,7 +175,8 @@ std::string to_string(const Rle& rle) {
 }
 
 void counts_from_string(std::string_view text, std::vector<uint32_t>& counts) {
-  counts.clear();
+  if (decode_counts(text, counts)) return;
+  counts.clear();  // once more, for the words
   for (size_t at = 0; at < text.size();) {
     const size_t i = counts.size();
     const int64_t run = read_number(text, at) + (i > 2 ? int64_t{counts[i - 2]} : 0);
@@ -121,6 +185,22 @@ void counts_from_string(std::string_view text, std::vector<uint32_t>& counts) {
     }
     counts.push_back(static_cast<uint32_t>(run));
   }
+}
+
+bool measure(std::string_view text, uint32_t height, uint32_t width, std::vector<uint32_t>& counts, Measures& out) {
+  const uint64_t pixels = uint64_t{height} * width;
+  if (pixels > std::numeric_limits<uint32_t>::max() || !decode_counts(text, counts)) return false;
+  uint64_t background = 0, foreground = 0;
+  size_t i = 0;
+  for (; i + 1 < counts.size(); i += 2) {
+    background += counts[i];
+    foreground += counts[i + 1];
+  }
+  if (i < counts.size()) background += counts[i];
+  if (background + foreground != pixels) return false;
+  out.area = static_cast<uint32_t>(foreground);
+  out.box = box_of(counts, height, width);
+  return true;
 }
 
 Rle from_string(std::string_view text, int64_t height, int64_t width) {
@@ -136,25 +216,8 @@ uint32_t area(const Rle& rle) {
 }
 
 Box to_box(const Rle& rle) {
-  const size_t runs = rle.counts.size() / 2 * 2;  // an odd last run is background
-  if (runs == 0) return {0, 0, 0, 0};
-  uint32_t left = rle.width, top = rle.height, right = 0, bottom = 0;
-  uint32_t start = 0;
-  for (size_t i = 1; i < runs; i += 2) {
-    start += rle.counts[i - 1];
-    const uint32_t run = rle.counts[i];
-    if (run == 0) continue;
-    const uint32_t last = start + run - 1;
-    const uint32_t x0 = start / rle.height, x1 = last / rle.height;
-    left = std::min(left, x0);
-    right = std::max(right, x1);
-    top = x0 < x1 ? 0 : std::min(top, start - x0 * rle.height);
-    bottom = x0 < x1 ? rle.height - 1 : std::max(bottom, last - x1 * rle.height);
-    start += run;
-  }
-  // In 32 bits on purpose: when every foreground run has length 0 the reference wraps round, and so must this.
-  const uint32_t w = right - left + 1, h = bottom - top + 1;
-  return {double(left), double(top), double(w), double(h)};
+  const auto [x, y, w, h] = box_of(rle.counts, rle.height, rle.width);
+  return {double(x), double(y), double(w), double(h)};
 }
 
 }  // namespace iuq::mask

@@ -44,6 +44,14 @@ Rle from_box(const Box& box, int64_t height, int64_t width);
 /// Union or intersection. Nothing gives the 0 x 0 mask, one mask itself, masks of unequal size the 0 x 0 mask.
 Rle merge(const std::vector<Rle>& rles, bool intersect);
 
+/// Area and tight box (x, y, w, h; zeros for the empty mask) of compressed counts, in one go, with the counts as a by-product
+/// in storage that is kept between calls. False where from_string() or check() would throw.
+struct Measures {
+  uint32_t area = 0;
+  std::array<uint32_t, 4> box{};
+};
+bool measure(std::string_view text, uint32_t height, uint32_t width, std::vector<uint32_t>& counts, Measures& out);
+
 uint32_t area(const Rle& rle);
 /// Tight box; zeros for the empty mask.
 Box to_box(const Rle& rle);

@@ -1,0 +1,53 @@
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "lib/eval/detections.h"
+#include "lib/io/record_parser.h"
+
+namespace iuq::eval {
+
+/// What has been read of a results list, in its order.
+struct Harvest {
+  std::vector<Detection> records;               // image and category not yet looked up
+  std::vector<std::array<int64_t, 2>> ids;      // image, category; a category that was not looked at is 0
+};
+
+/// What holds for all records of a file.
+struct ResultRules {
+  const std::string& path;
+  const EvalConfig& config;
+  std::function<const GroundTruth&()> truth;  // may wait for it; only unusual records need it
+  std::atomic<bool> decided = false;          // by the first record:
+  bool boxes_decide = false;
+};
+
+/// Turns the records of a results list into detections. Those as the field's tools write them, compressed masks and
+/// numbers, are read at once; any other the general way, which also has the words for what is wrong.
+class ResultSink final : public io::RecordSink {
+ public:
+  ResultSink(ResultRules& rules, Harvest& harvest, TextStore& store) : rules_(rules), out_(harvest), store_(store) {}
+
+  bool plain(size_t section, int64_t index, io::JsonCursor& cursor) override;
+  void general(size_t section, int64_t index, nlohmann::json& record) override;
+
+ private:
+  struct Plain;
+  bool read_plain(io::JsonCursor& cursor, Plain& plain);
+  bool read_plain_mask(io::JsonCursor& cursor, Plain& plain);
+  bool needs_mask() const;
+  void decide(bool boxes);
+  void push(const Detection& detection, int64_t image_id, int64_t category_id);
+
+  ResultRules& rules_;
+  Harvest& out_;
+  TextStore& store_;
+  std::vector<uint32_t> counts_;  // storage for one mask
+  std::string unescaped_;
+};
+
+}  // namespace iuq::eval

@@ -1,0 +1,76 @@
+#pragma once
+
+#include <cstdint>
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "lib/io/json_cursor.h"
+#include "lib/io/json_scanner.h"
+
+namespace iuq::io {
+
+/// Takes the records that a RecordParser finds. `section` is an index into the sections asked for.
+class RecordSink {
+ public:
+  virtual ~RecordSink() = default;
+  /// May read the record at the cursor itself, whole, and say true; or say false and leave it to general().
+  virtual bool plain(size_t section, int64_t index, JsonCursor& cursor);
+  virtual void general(size_t section, int64_t index, nlohmann::json& record) = 0;
+};
+
+/// Finds the records in a COCO-style JSON file that arrives in pieces, in memory bounded by the largest record.
+///
+/// The file is either an object of lists, {"images": [...], "annotations": [...]}, whose keys are the sections, or one
+/// list (a results file), whose section is "". Records of the `sections` asked for go to the sink in file order; anything
+/// else is checked to be JSON and skipped. A file of the other kind than the sections are of is not read to its end.
+class RecordParser {
+ public:
+  RecordParser(const std::string& path, const std::vector<std::string>& sections, RecordSink& sink);
+
+  /// Errors: kBadData naming file, line and column: not JSON (NaN and Infinity are not), invalid UTF-8, nested deeper
+  /// than 64; or naming the section: there twice or no list, a record that is no object.
+  void feed(const std::string& piece);
+  /// The file has ended. Returns the sections asked for that it does not have. Error(kBadData) if it is truncated.
+  std::vector<std::string> finish();
+
+  /// For reading pieces out of order: a parser may begin in the midst of section 0, where the next byte begins a record
+  /// that follows another, and be asked whether it has stopped at such a place.
+  void begin_within_list();
+  bool is_within_list() const;
+  /// Another parser has fed on `piece`, from such a place to such a place, and found `records` in it.
+  void skip(const std::string& piece, int64_t records);
+
+ private:
+  enum class State { kStart, kKey, kAfterMember, kRecord, kAfterRecord, kDone, kIgnored };
+
+  void run(std::string_view text, bool final);
+  const char* step(const char* at, const char* end, bool final);
+  const char* start(const char* at);
+  const char* member(const char* at, const char* end, bool final);
+  const char* record(const char* at, const char* end, bool final);
+  const char* check_value(const char* at, const char* end, bool final, int depth);
+  void open_section(size_t section);
+  size_t find_section(std::string_view name) const;
+  JsonPlace place_of(const char* at) const;
+  [[noreturn]] void unexpected(const char* at, const char* end) const;
+  [[noreturn]] void fail(const std::string& what) const;
+  [[noreturn]] void wrong_record() const;
+
+  const std::string path_;
+  const std::vector<std::string> sections_;
+  RecordSink& sink_;
+  std::vector<bool> seen_;
+  State state_ = State::kStart;
+  bool opened_ = false;   // just behind a bracket, where the closing one may follow
+  bool in_object_ = false;
+  size_t section_ = 0;
+  int64_t index_ = 0;     // of the next record
+  std::string rest_;      // the beginning of what was cut by the end of a piece
+  size_t enough_ = 0;     // size of rest_ at which another try pays
+  JsonPlace place_;       // of what has not been consumed
+  const char* begin_ = nullptr;  // of the text at hand
+};
+
+}  // namespace iuq::io
