@@ -15,8 +15,6 @@ IUQ_TORCH ?= auto
 JOBS ?= $(shell scripts/jobs.sh)
 WERROR := $(if $(filter-out 0 false,$(CI)),ON,OFF)
 
-# OpenMP threads that spin while they wait make two busy processes 20 times slower.
-export OMP_WAIT_POLICY := PASSIVE
 export IUQ_TORCH RECIPE MODEL DATA WEIGHTS SHARDS FROM TO DRY FORCE REPLACE LAUNCH BUILD
 
 CONFIGURE = cmake -S . -B $(BUILD) -G Ninja -DCMAKE_BUILD_TYPE=Release -DIUQ_TORCH=$(IUQ_TORCH) \

@@ -3,7 +3,7 @@
 # ResNet-50, end to end, 256 pixels, batch 4, on the built-in scenes. Runs alternate, so that a busy machine is fair to both.
 # usage: step_time.sh FOLDER_OF_TOOLS
 set -euo pipefail
-export LC_ALL=C OMP_WAIT_POLICY=PASSIVE
+export LC_ALL=C GOMP_SPINCOUNT=2000
 PATH=$(realpath "$1"):$PATH
 CONFIG=$(realpath "$(dirname "$0")/../..")/pipelines/coco.json
 WORK=$(mktemp -d)

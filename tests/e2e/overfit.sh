@@ -3,7 +3,7 @@
 # Takes a quarter of an hour on two idle cores. Needs the shared COCO images.
 # usage: overfit.sh FOLDER_OF_TOOLS FOLDER_OF_COCO_MINI
 set -euo pipefail
-export LC_ALL=C OMP_WAIT_POLICY=PASSIVE
+export LC_ALL=C GOMP_SPINCOUNT=2000
 PATH=$(realpath "$1"):$PATH
 SOURCE=$(realpath "$(dirname "$0")/../..")
 DATA=$(realpath -m "$2")
