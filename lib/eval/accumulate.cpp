@@ -31,7 +31,7 @@ class Accumulator {
       if (annotations == 0) continue;
       for (size_t m = 0; m < out_.cuts; ++m) {
         walk(a, static_cast<uint32_t>(p_.config.max_dets[m]));
-        for (size_t t = 0; t < kThresholds; ++t) draw_curve(t, k, a, m, annotations);
+        for (size_t t = 0; t < out_.thresholds; ++t) draw_curve(t, k, a, m, annotations);
       }
     }
   }
@@ -58,8 +58,8 @@ class Accumulator {
 
   // Detections best first, at all thresholds side by side: most are misses at every one of them.
   void walk(size_t a, uint32_t cut) {
-    constexpr ThresholdBits kAll = (1u << kThresholds) - 1;
-    std::array<uint32_t, kThresholds> misses{};
+    const unsigned all = (1u << out_.thresholds) - 1;
+    std::array<uint32_t, kMaxThresholds> misses{};
     uint32_t misses_of_all = 0;
     for (auto& hits : hits_) hits.clear();
     any_row_ = false;
@@ -68,9 +68,9 @@ class Accumulator {
       if (!any_row_) best_score_ = row.score;
       any_row_ = true;
       const size_t at = row.at * kAreas + a;
-      const unsigned matched = table_.matched[at], counts = ~unsigned{table_.ignored[at]} & kAll;
+      const unsigned matched = table_.matched[at], counts = ~unsigned{table_.ignored[at]} & all;
       const unsigned missed = counts & ~matched;
-      if (missed == kAll) {
+      if (missed == all) {
         ++misses_of_all;
         continue;
       }
@@ -108,7 +108,7 @@ class Accumulator {
   const MatchTable& table_;
   Curves& out_;
   std::vector<Row> rows_;
-  std::array<std::vector<Hit>, kThresholds> hits_;
+  std::array<std::vector<Hit>, kMaxThresholds> hits_;
   std::vector<double> precision_;
   bool any_row_ = false;
   double best_score_ = 0;  // of the first row
@@ -120,7 +120,8 @@ Curves accumulate(const Problem& problem, const MatchTable& table) {
   Curves out;
   out.categories = problem.cells.first.size() - 1;
   out.cuts = problem.config.max_dets.size();
-  const size_t points = kThresholds * out.categories * kAreas * out.cuts;
+  out.thresholds = problem.config.iou_thresholds.size();
+  const size_t points = out.thresholds * out.categories * kAreas * out.cuts;
   out.precision.assign(points * kRecalls, -1);
   out.recall.assign(points, -1);
   if (problem.config.protocol == Protocol::kCoco) out.scores.assign(points * kRecalls, -1);

@@ -9,6 +9,7 @@ namespace iuq::eval {
 /// Precision over recall for every threshold, category, area range and cut; -1 where a category has no annotation that
 /// counts. Shapes are the reference's, in C order. LVIS has M = 1.
 struct Curves {
+  size_t thresholds = 0;          // T
   size_t categories = 0;          // K
   size_t cuts = 0;                // M
   std::vector<double> precision;  // [T, R, K, A, M]

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <tuple>
 
+#include "lib/base/error.h"
+
 namespace iuq::eval {
 namespace {
 
@@ -24,7 +26,9 @@ void sort_by(uint32_t Entry::*field, size_t values, std::vector<Entry>& entries,
 
 // By category, then image, then place, then as in the file.
 template <class Record>
-std::vector<Entry> entries_of(const std::vector<Record>& records, const GroundTruth& truth, bool pool) {
+std::vector<Entry> entries_of(const std::vector<Record>& records, const GroundTruth& truth, const EvalConfig& config) {
+  const std::vector<bool> categories = chosen_categories(truth, config), images = chosen_images(truth, config);
+  const bool pool = !config.use_categories;
   // A category that the file lists twice is pooled twice.
   std::vector<uint32_t> place(truth.categories.size() + 1, 0);
   for (size_t k = 0; k < truth.categories.size(); ++k) {
@@ -34,6 +38,7 @@ std::vector<Entry> entries_of(const std::vector<Record>& records, const GroundTr
   entries.reserve(records.size());
   for (uint32_t i = 0; i < records.size(); ++i) {
     const auto& record = records[i];
+    if (!categories[record.category] || !images[record.image]) continue;
     if (!pool) {
       entries.push_back({record.category, record.image, 0, i});
       continue;
@@ -59,10 +64,33 @@ bool is_verified(const Entry& head, const GroundTruth& truth) {
 
 }  // namespace
 
+std::vector<bool> chosen_categories(const GroundTruth& truth, const EvalConfig& config) {
+  std::vector<bool> chosen(truth.categories.size(), config.categories.empty());
+  for (const std::string& wanted : config.categories) {
+    bool found = false;
+    for (size_t k = 0; k < chosen.size(); ++k) {
+      if (truth.categories[k].name != wanted && std::to_string(truth.categories[k].id) != wanted) continue;
+      chosen[k] = found = true;
+    }
+    if (!found) throw Error(ErrorCode::kUsage, cat("--categories: the annotations have no category \"", wanted, "\""));
+  }
+  return chosen;
+}
+
+std::vector<bool> chosen_images(const GroundTruth& truth, const EvalConfig& config) {
+  std::vector<bool> chosen(truth.images.size(), config.image_ids.empty());
+  for (const int64_t id : config.image_ids) {
+    const auto it = truth.image_of.find(id);
+    if (it == truth.image_of.end()) throw Error(ErrorCode::kUsage, cat("--image-ids: the annotations have no image ", id));
+    chosen[it->second] = true;
+  }
+  return chosen;
+}
+
 Cells group(const GroundTruth& truth, const Detections& detections, const EvalConfig& config) {
   const bool pool = !config.use_categories, lvis = config.protocol == Protocol::kLvis;
-  const std::vector<Entry> gt = entries_of(truth.annotations, truth, pool);
-  const std::vector<Entry> dt = entries_of(detections.records, truth, pool);
+  const std::vector<Entry> gt = entries_of(truth.annotations, truth, config);
+  const std::vector<Entry> dt = entries_of(detections.records, truth, config);
   Cells out;
   const size_t categories = pool ? 1 : truth.categories.size();
   out.first.assign(categories + 1, 0);

@@ -27,6 +27,10 @@ struct Cells {
   uint32_t rows = 0;                 // detections left after the cut per cell
 };
 
+/// Which of the annotations file's categories and images the config asks for. Error(kUsage) for one that is not there.
+std::vector<bool> chosen_categories(const GroundTruth& truth, const EvalConfig& config);
+std::vector<bool> chosen_images(const GroundTruth& truth, const EvalConfig& config);
+
 /// K is 1 when categories are pooled; then a cell lists its categories one after the other by id.
 Cells group(const GroundTruth& truth, const Detections& detections, const EvalConfig& config);
 

@@ -25,7 +25,7 @@ bool EvalConfig::wants(IouType type) const {
 }
 
 void EvalConfig::check() const {
-  if (iou_types.empty() || iou_types.size() > 2) fail("an evaluation needs one IoU type or both");
+  if (iou_types.empty()) fail("an evaluation needs an IoU type");
   const size_t cuts = protocol == Protocol::kCoco ? 3 : 1;
   if (max_dets.size() != cuts) {
     fail(cat("--max-dets has ", max_dets.size(), " values; the ", name_of(protocol), " protocol takes ", cuts));
@@ -36,28 +36,60 @@ void EvalConfig::check() const {
     }
   }
   if (protocol == Protocol::kLvis && !use_categories) fail("the lvis protocol cannot pool categories");
+  if (iou_thresholds.empty() || iou_thresholds.size() > kMaxThresholds) {
+    fail(cat("--iou-thresholds has ", iou_thresholds.size(), " values, not 1 to ", kMaxThresholds));
+  }
+  for (size_t i = 0; i < iou_thresholds.size(); ++i) {
+    const double t = iou_thresholds[i];
+    if (!(t > 0 && t <= 1) || (i > 0 && t <= iou_thresholds[i - 1])) {
+      fail(cat("--iou-thresholds must be ascending in (0, 1], but value ", i + 1, " is ", t));
+    }
+  }
+  if (!(boundary_ratio > 0 && boundary_ratio < 1)) fail(cat("--boundary-ratio is ", boundary_ratio, ", not between 0 and 1"));
   if (threads < 1) fail(cat("threads is ", threads, ", not at least 1"));
 }
 
-const char* name_of(IouType type) { return type == IouType::kSegm ? "segm" : "bbox"; }
+const char* name_of(IouType type) {
+  return type == IouType::kSegm ? "segm" : type == IouType::kBbox ? "bbox" : "boundary";
+}
 const char* name_of(Protocol protocol) { return protocol == Protocol::kCoco ? "coco" : "lvis"; }
 
 Protocol parse_protocol(const std::string& text) {
   if (text == "coco") return Protocol::kCoco;
   if (text == "lvis") return Protocol::kLvis;
-  fail(cat("protocol \"", text, "\" is not one of coco, lvis"));
+  fail(cat("style \"", text, "\" is not one of coco, lvis"));
 }
 
 std::vector<IouType> parse_iou_types(const std::string& text) {
-  if (text == "segm") return {IouType::kSegm};
-  if (text == "bbox") return {IouType::kBbox};
   if (text == "both") return {IouType::kSegm, IouType::kBbox};
-  fail(cat("IoU type \"", text, "\" is not one of segm, bbox, both"));
+  std::vector<IouType> types;
+  for (size_t begin = 0; begin <= text.size();) {
+    const size_t end = std::min(text.find(',', begin), text.size());
+    const std::string word = text.substr(begin, end - begin);
+    const auto known = {IouType::kSegm, IouType::kBbox, IouType::kBoundary};
+    const auto it = std::find_if(known.begin(), known.end(), [&](IouType type) { return word == name_of(type); });
+    if (it == known.end()) fail(cat("IoU type \"", word, "\" is not one of segm, bbox, boundary, both"));
+    if (std::find(types.begin(), types.end(), *it) != types.end()) fail(cat("IoU type \"", word, "\" is there twice"));
+    types.push_back(*it);
+    begin = end + 1;
+  }
+  return types;
 }
 
-const std::array<double, kThresholds>& iou_thresholds() {
-  static const auto values = linspace<kThresholds>(.5, .95);
-  return values;
+std::array<AreaRange, kAreas> parse_area_sides(const std::vector<double>& sides) {
+  if (sides.size() != 2 || !(sides[0] > 0 && sides[1] > sides[0] && sides[1] < 1e5)) {
+    fail("--area-sides takes two ascending sides in pixels, such as 32,96");
+  }
+  std::array<AreaRange, kAreas> areas = kAreaRanges;
+  areas[1].high = areas[2].low = sides[0] * sides[0];
+  areas[2].high = areas[3].low = sides[1] * sides[1];
+  return areas;
+}
+
+const std::vector<double>& iou_thresholds() {
+  static const auto values = linspace<10>(.5, .95);
+  static const std::vector<double> list(values.begin(), values.end());
+  return list;
 }
 
 const std::array<double, kRecalls>& recall_thresholds() {

@@ -6,7 +6,7 @@
 namespace iuq::eval {
 
 std::vector<Summary> evaluate(const std::string& annotations, const std::string& predictions, const EvalConfig& config,
-                              const CurvesVisitor& visit) {
+                              const EvalVisitor& visit) {
   config.check();
   if (annotations == "-" && predictions == "-") {
     throw Error(ErrorCode::kUsage, "annotations and predictions cannot both come from stdin");
@@ -20,7 +20,7 @@ std::vector<Summary> evaluate(const std::string& annotations, const std::string&
     const Problem problem{truth, detections, cells, config, type};
     const MatchTable table = match(problem);
     const Curves curves = accumulate(problem, table);
-    if (visit) visit(type, curves);
+    if (visit) visit(problem, table, curves);
     out.push_back(summarize(problem, table, curves));
   }
   for (const std::string& area : out[0].empty_areas) {

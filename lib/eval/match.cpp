@@ -1,6 +1,7 @@
 #include "lib/eval/match.h"
 
 #include <algorithm>
+#include <cmath>
 #include <numeric>
 
 #include "lib/eval/parallel.h"
@@ -56,10 +57,10 @@ class Matcher {
     candidates_.clear();
     first_.assign(1, 0);
     for (size_t d = 0; d < order_.size(); ++d) {
-      decoded_ = false;
+      decoded_ = has_boundary_ = false;
       for (size_t g = 0; g < gt_count(); ++g) {
         const double iou = iou_of(dt(d), gt(g));
-        if (!(iou < iou_thresholds()[0])) candidates_.push_back({static_cast<uint32_t>(g), iou});
+        if (!(iou < p_.config.iou_thresholds[0])) candidates_.push_back({static_cast<uint32_t>(g), iou});
       }
       first_.push_back(candidates_.size());
     }
@@ -74,20 +75,35 @@ class Matcher {
       mask_.width = d.width;
       decoded_ = true;
     }
-    return mask::iou_of_runs(mask_, g.mask, g.crowd);
+    const double iou = mask::iou_of_runs(mask_, g.mask, g.crowd);
+    if (p_.type == IouType::kSegm || g.crowd || iou < p_.config.iou_thresholds[0]) return iou;
+    // A crowd has no boundary to be met.
+    return std::min(iou, boundary_iou(g));
+  }
+
+  double boundary_iou(const Annotation& g) {
+    if (!has_boundary_) boundary_ = boundary_of(mask_);
+    has_boundary_ = true;
+    return mask::iou(boundary_, boundary_of(g.mask), false);
+  }
+
+  // As wide as the boundary IoU API has it: Python's round() takes halves to even, and so does nearbyint().
+  mask::Rle boundary_of(const mask::Rle& rle) const {
+    const double diagonal = std::sqrt(double(rle.height) * rle.height + double(rle.width) * rle.width);
+    return mask::boundary(rle, static_cast<uint32_t>(std::max(1.0, std::nearbyint(p_.config.boundary_ratio * diagonal))));
   }
 
   void mark_ignored(size_t a) {
     ignored_.resize(gt_count());
     for (size_t g = 0; g < ignored_.size(); ++g) {
-      ignored_[g] = gt(g).ignore || out_of_range(gt(g).area, kAreaRanges[a]);
+      ignored_[g] = gt(g).ignore || out_of_range(gt(g).area, p_.config.areas[a]);
     }
   }
 
   void match_detection(size_t d, size_t a) {
     ThresholdBits matched = 0, ignored = 0;
     if (first_[d] != first_[d + 1]) {
-      for (size_t t = 0; t < kThresholds; ++t) {
+      for (size_t t = 0; t < p_.config.iou_thresholds.size(); ++t) {
         const int64_t g = best_for(d, t);
         if (g < 0) continue;
         const auto bit = static_cast<ThresholdBits>(1u << t);
@@ -104,7 +120,7 @@ class Matcher {
   }
 
   bool ignores_unmatched(const Detection& d, size_t a) const {
-    if (out_of_range(d.area, kAreaRanges[a])) return true;
+    if (out_of_range(d.area, p_.config.areas[a])) return true;
     if (p_.config.protocol != Protocol::kLvis) return false;
     const auto& partial = p_.truth.images[d.image].not_exhaustive;
     return std::binary_search(partial.begin(), partial.end(), p_.truth.categories[d.category].id);
@@ -113,7 +129,7 @@ class Matcher {
   // The annotation that detection d takes at threshold t, or -1: the best that is free, of equals the last, and an
   // ignored one only where no other qualifies.
   int64_t best_for(size_t d, size_t t) const {
-    double best = std::min(iou_thresholds()[t], kAlmostOne);
+    double best = std::min(p_.config.iou_thresholds[t], kAlmostOne);
     int64_t found = -1;
     for (const uint8_t ignored : {uint8_t{0}, uint8_t{1}}) {
       for (size_t i = first_[d]; i < first_[d + 1]; ++i) {
@@ -138,6 +154,8 @@ class Matcher {
   std::vector<ThresholdBits> taken_;    // [gt]
   mask::Rle mask_;                      // of the detection at hand, once decoded
   bool decoded_ = false;
+  mask::Rle boundary_;                  // of mask_, once it was needed
+  bool has_boundary_ = false;
 };
 
 }  // namespace

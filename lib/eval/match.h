@@ -18,7 +18,7 @@ struct Problem {
 };
 
 using ThresholdBits = uint16_t;  // bit t belongs to IoU threshold t
-static_assert(kThresholds <= 16);
+static_assert(kMaxThresholds <= 16);
 
 /// What became of the detections: a row each, cell by cell, by falling score within a cell.
 struct MatchTable {

@@ -42,6 +42,19 @@ std::string category_table(const Summary& summary) {
   return out;
 }
 
+// RFC 4180: quotes around, quotes inside doubled.
+std::string csv_text(const std::string& text) {
+  std::string out = "\"";
+  for (const char c : text) out += c == '"' ? "\"\"" : std::string(1, c);
+  return out + "\"";
+}
+
+std::string csv_number(double value) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.17g", value);
+  return text;
+}
+
 json block_of(const Summary& summary) {
   json stats = json::object(), categories = json::array();
   for (const Stat& stat : summary.stats) stats[stat.name] = stat.value;
@@ -58,10 +71,19 @@ json block_of(const Summary& summary) {
 json config_of(const EvalConfig& config) {
   json types = json::array();
   for (const IouType type : config.iou_types) types.push_back(name_of(type));
-  return {{"protocol", name_of(config.protocol)},
-          {"iou_types", types},
-          {"max_dets", config.max_dets},
-          {"use_categories", config.use_categories}};
+  json out = {{"protocol", name_of(config.protocol)},
+              {"iou_types", types},
+              {"max_dets", config.max_dets},
+              {"use_categories", config.use_categories}};
+  // What is not the reference's default is said.
+  if (config.iou_thresholds != iou_thresholds()) out["iou_thresholds"] = config.iou_thresholds;
+  if (config.areas[1].high != kAreaRanges[1].high || config.areas[2].high != kAreaRanges[2].high) {
+    out["area_bounds"] = {config.areas[1].high, config.areas[2].high};
+  }
+  if (!config.image_ids.empty()) out["image_ids"] = config.image_ids;
+  if (!config.categories.empty()) out["categories"] = config.categories;
+  if (config.wants(IouType::kBoundary)) out["boundary_ratio"] = config.boundary_ratio;
+  return out;
 }
 
 }  // namespace
@@ -74,6 +96,42 @@ std::string to_table(const Summary& summary, bool per_category) {
     out += stat.label + value;
   }
   return per_category ? out + category_table(summary) : out;
+}
+
+std::string to_csv(const std::vector<Summary>& summaries) {
+  std::string out = "iou_type,id,name,annotations";
+  for (const CategoryStats& category : summaries.at(0).categories) {
+    for (const Stat& stat : category.stats) out += "," + stat.name;
+    break;
+  }
+  out += "\n";
+  for (const Summary& summary : summaries) {
+    for (const CategoryStats& category : summary.categories) {
+      out += cat(name_of(summary.type), ",", category.id, ",", csv_text(category.name), ",", category.annotations);
+      for (const Stat& stat : category.stats) out += "," + csv_number(stat.value);
+      out += "\n";
+    }
+  }
+  return out;
+}
+
+std::string curves_to_csv(const Problem& problem, const Curves& curves) {
+  std::string out;
+  const size_t cut = curves.cuts - 1;
+  for (size_t k = 0; k < curves.categories; ++k) {
+    const bool pooled = !problem.config.use_categories;
+    const std::string category = pooled ? "-1,\"all\"" : cat(problem.truth.categories[k].id, ",", csv_text(problem.truth.categories[k].name));
+    for (size_t t = 0; t < curves.thresholds; ++t) {
+      for (size_t r = 0; r < kRecalls; ++r) {
+        const size_t at = curves.precision_at(t, r, k, 0, cut);
+        if (curves.precision[at] < 0) continue;
+        out += cat(name_of(problem.type), ",", category, ",", csv_number(problem.config.iou_thresholds[t]), ",",
+                   csv_number(recall_thresholds()[r]), ",", csv_number(curves.precision[at]), ",",
+                   curves.scores.empty() ? "" : csv_number(curves.scores[at]), "\n");
+      }
+    }
+  }
+  return out;
 }
 
 json to_json(const EvalConfig& config, const std::vector<Summary>& summaries) {

@@ -12,6 +12,14 @@ namespace iuq::eval {
 /// The lines users of the reference know, and with `per_category` a table below them.
 std::string to_table(const Summary& summary, bool per_category);
 
+/// The categories of all summaries as comma-separated values, a header line first: iou_type,id,name,annotations,AP,...
+std::string to_csv(const std::vector<Summary>& summaries);
+
+/// Precision over recall of every category and IoU threshold, all sizes, largest cut: lines of
+/// iou_type,category_id,category,iou,recall,precision,score. Categories without annotations are left out. No header.
+std::string curves_to_csv(const Problem& problem, const Curves& curves);
+inline constexpr const char* kCurvesHeader = "iou_type,category_id,category,iou,recall,precision,score\n";
+
 /// One object; FORMAT.md describes it. Numbers are 0 .. 1 in full precision, -1 is undefined.
 nlohmann::json to_json(const EvalConfig& config, const std::vector<Summary>& summaries);
 

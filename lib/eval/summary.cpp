@@ -9,7 +9,6 @@ namespace {
 
 constexpr size_t kBlock = 8192;  // numpy's buffer
 constexpr size_t kLeaf = 128, kLanes = 8;
-constexpr size_t kAt50 = 0, kAt75 = 5;  // IoU thresholds .50 and .75
 constexpr int kReportedCut = 100;       // the reference asks for this very number in its first line
 
 double pairwise_sum(const double* values, size_t count) {
@@ -30,14 +29,16 @@ double pairwise_sum(const double* values, size_t count) {
 
 // Which part of the curves a number is the mean of.
 struct Slice {
-  size_t t_begin = 0, t_end = kThresholds;
+  size_t t_begin = 0, t_end = 0;
   std::vector<size_t> categories;
   size_t area = 0, cut = 0;
 };
 
-Slice at_threshold(Slice slice, size_t t) {
-  slice.t_begin = t;
-  slice.t_end = t + 1;
+// Of one threshold; nothing when it is not among those evaluated.
+Slice at_threshold(Slice slice, const EvalConfig& config, double threshold) {
+  const auto& all = config.iou_thresholds;
+  slice.t_begin = static_cast<size_t>(std::find(all.begin(), all.end(), threshold) - all.begin());
+  slice.t_end = std::min(slice.t_begin + 1, all.size());
   return slice;
 }
 
@@ -85,11 +86,19 @@ std::string lvis_label(bool precision, const char* iou, const char* area, int cu
   return line;
 }
 
-constexpr const char* kAllIous = "0.50:0.95";
+std::string iou_range(const EvalConfig& config) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.2f:%.2f", config.iou_thresholds.front(), config.iou_thresholds.back());
+  return text;
+}
+
 constexpr const char* kSizes[] = {"", "s", "m", "l"};  // by area range
 
-std::vector<Stat> coco_stats(const Curves& curves, const Slice& all, const std::vector<int>& cuts) {
+std::vector<Stat> coco_stats(const Curves& curves, const Slice& all, const EvalConfig& config) {
   std::vector<Stat> stats;
+  const std::vector<int>& cuts = config.max_dets;
+  const std::string range = iou_range(config);
+  const char* const all_ious = range.c_str();
   const int last = cuts[2];
   Slice slice = all;
   slice.cut = 2;
@@ -100,57 +109,60 @@ std::vector<Stat> coco_stats(const Curves& curves, const Slice& all, const std::
     at_cut.cut = m;
     if (cuts[m] == kReportedCut) first = average_precision(curves, at_cut);
   }
-  stats.push_back({"AP", coco_label(true, kAllIous, 0, kReportedCut), first});
-  stats.push_back({"AP50", coco_label(true, "0.50", 0, last), average_precision(curves, at_threshold(slice, kAt50))});
-  stats.push_back({"AP75", coco_label(true, "0.75", 0, last), average_precision(curves, at_threshold(slice, kAt75))});
+  stats.push_back({"AP", coco_label(true, all_ious, 0, kReportedCut), first});
+  stats.push_back({"AP50", coco_label(true, "0.50", 0, last), average_precision(curves, at_threshold(slice, config, .5))});
+  stats.push_back({"AP75", coco_label(true, "0.75", 0, last), average_precision(curves, at_threshold(slice, config, .75))});
   for (size_t a = 1; a < kAreas; ++a) {
-    stats.push_back({std::string("AP") + kSizes[a], coco_label(true, kAllIous, a, last),
+    stats.push_back({std::string("AP") + kSizes[a], coco_label(true, all_ious, a, last),
                      average_precision(curves, with_area(slice, a))});
   }
   for (size_t m = 0; m < cuts.size(); ++m) {
     slice.cut = m;
-    stats.push_back({"AR" + std::to_string(cuts[m]), coco_label(false, kAllIous, 0, cuts[m]),
+    stats.push_back({"AR" + std::to_string(cuts[m]), coco_label(false, all_ious, 0, cuts[m]),
                      average_recall(curves, slice)});
   }
   for (size_t a = 1; a < kAreas; ++a) {
-    stats.push_back({std::string("AR") + kSizes[a], coco_label(false, kAllIous, a, last),
+    stats.push_back({std::string("AR") + kSizes[a], coco_label(false, all_ious, a, last),
                      average_recall(curves, with_area(slice, a))});
   }
   return stats;
 }
 
-std::vector<Stat> lvis_stats(const Curves& curves, const Slice& all, const GroundTruth& truth, int cut) {
+std::vector<Stat> lvis_stats(const Curves& curves, const Slice& all, const GroundTruth& truth, const EvalConfig& config) {
   std::vector<Stat> stats;
+  const int cut = config.max_dets[0];
+  const std::string range = iou_range(config);
+  const char* const all_ious = range.c_str();
   const auto label = [cut](bool precision, const char* iou, const char* area, const char* group) {
     return lvis_label(precision, iou, area, cut, group);
   };
-  stats.push_back({"AP", label(true, kAllIous, "all", "all"), average_precision(curves, all)});
-  stats.push_back({"AP50", label(true, "0.50", "all", "all"), average_precision(curves, at_threshold(all, kAt50))});
-  stats.push_back({"AP75", label(true, "0.75", "all", "all"), average_precision(curves, at_threshold(all, kAt75))});
+  stats.push_back({"AP", label(true, all_ious, "all", "all"), average_precision(curves, all)});
+  stats.push_back({"AP50", label(true, "0.50", "all", "all"), average_precision(curves, at_threshold(all, config, .5))});
+  stats.push_back({"AP75", label(true, "0.75", "all", "all"), average_precision(curves, at_threshold(all, config, .75))});
   for (size_t a = 1; a < kAreas; ++a) {
-    stats.push_back({std::string("AP") + kSizes[a], label(true, kAllIous, kSizes[a], "all"),
+    stats.push_back({std::string("AP") + kSizes[a], label(true, all_ious, kSizes[a], "all"),
                      average_precision(curves, with_area(all, a))});
   }
   for (const char* group : {"r", "c", "f"}) {
     Slice slice = all;
     std::erase_if(slice.categories, [&](size_t k) { return truth.categories[k].frequency != group[0]; });
-    stats.push_back({std::string("AP") + group, label(true, kAllIous, "all", group), average_precision(curves, slice)});
+    stats.push_back({std::string("AP") + group, label(true, all_ious, "all", group), average_precision(curves, slice)});
   }
   const std::string recall = "AR@" + std::to_string(cut);
-  stats.push_back({recall, label(false, kAllIous, "all", "all"), average_recall(curves, all)});
+  stats.push_back({recall, label(false, all_ious, "all", "all"), average_recall(curves, all)});
   for (size_t a = 1; a < kAreas; ++a) {
-    stats.push_back({std::string("AR") + kSizes[a] + "@" + std::to_string(cut), label(false, kAllIous, kSizes[a], "all"),
+    stats.push_back({std::string("AR") + kSizes[a], label(false, all_ious, kSizes[a], "all"),
                      average_recall(curves, with_area(all, a))});
   }
   return stats;
 }
 
-std::vector<Stat> category_stats(const Curves& curves, size_t k) {
-  const Slice slice{0, kThresholds, {k}, 0, curves.cuts - 1};
+std::vector<Stat> category_stats(const Curves& curves, size_t k, const EvalConfig& config) {
+  const Slice slice{0, curves.thresholds, {k}, 0, curves.cuts - 1};
   std::vector<Stat> stats;
   stats.push_back({"AP", "", average_precision(curves, slice)});
-  stats.push_back({"AP50", "", average_precision(curves, at_threshold(slice, kAt50))});
-  stats.push_back({"AP75", "", average_precision(curves, at_threshold(slice, kAt75))});
+  stats.push_back({"AP50", "", average_precision(curves, at_threshold(slice, config, .5))});
+  stats.push_back({"AP75", "", average_precision(curves, at_threshold(slice, config, .75))});
   for (size_t a = 1; a < kAreas; ++a) {
     stats.push_back({std::string("AP") + kSizes[a], "", average_precision(curves, with_area(slice, a))});
   }
@@ -175,27 +187,29 @@ Summary summarize(const Problem& problem, const MatchTable& table, const Curves&
   Summary out;
   out.type = problem.type;
   Slice all;
+  all.t_end = curves.thresholds;
   all.categories.resize(curves.categories);
   std::iota(all.categories.begin(), all.categories.end(), size_t{0});
-  const auto& cuts = problem.config.max_dets;
   Slice at_largest = all;
   at_largest.cut = curves.cuts - 1;
   out.ap_at_largest_cut = average_precision(curves, at_largest);
-  out.stats = problem.config.protocol == Protocol::kCoco ? coco_stats(curves, all, cuts)
-                                                         : lvis_stats(curves, all, problem.truth, cuts[0]);
+  out.stats = problem.config.protocol == Protocol::kCoco ? coco_stats(curves, all, problem.config)
+                                                         : lvis_stats(curves, all, problem.truth, problem.config);
   std::vector<int64_t> of_area(kAreas, 0), of_category(curves.categories, 0);
   for (size_t i = 0; i < problem.cells.cells.size(); ++i) {
     for (size_t a = 0; a < kAreas; ++a) of_area[a] += table.counted[i * kAreas + a];
     of_category[problem.cells.cells[i].category] += table.counted[i * kAreas];
   }
+  const std::vector<bool> chosen = chosen_categories(problem.truth, problem.config);
   for (size_t k = 0; k < curves.categories; ++k) {
-    CategoryStats category{-1, "all", of_category[k], category_stats(curves, k)};
+    if (problem.config.use_categories && !chosen[k]) continue;
+    CategoryStats category{-1, "all", of_category[k], category_stats(curves, k, problem.config)};
     if (problem.config.use_categories) category.id = problem.truth.categories[k].id;
     if (problem.config.use_categories) category.name = problem.truth.categories[k].name;
     out.categories.push_back(std::move(category));
   }
   for (size_t a = 1; a < kAreas; ++a) {
-    if (of_area[0] > 0 && of_area[a] == 0) out.empty_areas.push_back(kAreaRanges[a].name);
+    if (of_area[0] > 0 && of_area[a] == 0) out.empty_areas.push_back(problem.config.areas[a].name);
   }
   return out;
 }

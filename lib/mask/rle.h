@@ -56,6 +56,10 @@ uint32_t area(const Rle& rle);
 /// Tight box; zeros for the empty mask.
 Box to_box(const Rle& rle);
 
+/// The part of the mask that is within `distance` pixels (of the square metric) of what is not mask; beyond the image there is no
+/// mask. Source: Cheng et al., "Boundary IoU", section 4: the mask less its erosion by `distance` 3x3 steps.
+Rle boundary(const Rle& rle, uint32_t distance);
+
 /// Intersection over union of one pair; with `crowd` over the area of `dt` alone. 0 where the boxes do not overlap,
 /// -1 where they do but the sizes of the images differ.
 double iou(const Rle& dt, const Rle& gt, bool crowd);

@@ -53,7 +53,7 @@ void compare(const std::string& folder, const EvalConfig& config, const json& bl
     CHECK_THROWS_AS(evaluate(gt, dt, config), iuq::Error);
     return;
   }
-  const auto summaries = evaluate(gt, dt, config, [&](IouType, const Curves& curves) {
+  const auto summaries = evaluate(gt, dt, config, [&](const Problem&, const MatchTable&, const Curves& curves) {
     CHECK(digest(curves.precision) == block["sha256"]["precision"]);
     CHECK(digest(curves.recall) == block["sha256"]["recall"]);
     if (block["sha256"].contains("scores")) CHECK(digest(curves.scores) == block["sha256"]["scores"]);
@@ -63,7 +63,10 @@ void compare(const std::string& folder, const EvalConfig& config, const json& bl
   for (size_t i = 0; i < summary.stats.size(); ++i) {
     CAPTURE(summary.stats[i].name);
     CHECK(summary.stats[i].value == std::strtod(block["stats_hex"][i].get<std::string>().c_str(), nullptr));
-    if (!block.contains("maxDets")) CHECK(summary.stats[i].name == block["names"][i]);
+    // The reference's "ARs@300" is "ARs" here, as in COCO: the cut is said once, by "AR@300".
+    std::string name = block["names"][i];
+    if (name.starts_with("ARs@") || name.starts_with("ARm@") || name.starts_with("ARl@")) name.resize(3);
+    if (!block.contains("maxDets")) CHECK(summary.stats[i].name == name);
   }
   compare_categories(summary, block["per_category"]);
 }
