@@ -154,7 +154,7 @@ class Loader final : public io::RecordSink {
     // The reference never looks at the area of a crowd.
     if (!value.ignore || lvis() || fields.find("area")) value.area = fields.number("area");
     if (config_.wants(IouType::kBbox)) value.box = fields.box("bbox");
-    if (config_.wants(IouType::kSegm)) raw.segmentation = read_segmentation(fields);
+    if (config_.wants_masks()) raw.segmentation = read_segmentation(fields);
   }
 
   // Chooses the annotations that count, in the order of the reference: by image id, then as in the file, each id
@@ -177,7 +177,7 @@ class Loader final : public io::RecordSink {
       if (!out_.image_of.count(raw.image_id) || !out_.category_of.count(raw.category_id)) continue;
       chosen.push_back(last);
     }
-    if (config_.wants(IouType::kSegm)) draw_masks(chosen);
+    if (config_.wants_masks()) draw_masks(chosen);
     for (const size_t i : chosen) {
       raws_[i].value.image = out_.image_of.at(raws_[i].image_id);
       raws_[i].value.category = out_.category_of.at(raws_[i].category_id);

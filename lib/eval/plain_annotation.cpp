@@ -34,7 +34,7 @@ bool read_plain_image(io::JsonCursor& cursor, bool lvis, Image& image) {
 bool PlainAnnotation::read(io::JsonCursor& cursor) {
   const bool lvis = config.protocol == Protocol::kLvis;
   bool has_id = false, has_image = false, has_category = false, has_area = false;
-  bool has_crowd = lvis, has_box = !config.wants(IouType::kBbox), has_mask = !config.wants(IouType::kSegm);
+  bool has_crowd = lvis, has_box = !config.wants(IouType::kBbox), has_mask = !config.wants_masks();
   const bool wants_box = !has_box, wants_mask = !has_mask;
   std::string_view key;
   if (!cursor.take('{')) return false;

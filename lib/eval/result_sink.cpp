@@ -28,7 +28,7 @@ class ShapeReader {
     if (rules_.boxes_decide) {
       detection.box = fields_.box("bbox");
       detection.area = detection.box[2] * detection.box[3];
-      if (rules_.config.wants(IouType::kSegm)) read_mask(detection);
+      if (rules_.config.wants_masks()) read_mask(detection);
       return;
     }
     read_mask(detection);
@@ -99,7 +99,7 @@ bool ResultSink::plain(size_t, int64_t, io::JsonCursor& cursor) {
   if (needs_mask()) {
     if (!mask::measure(detection.counts, detection.height, detection.width, counts_, measures)) return false;
     detection.mask_box = measures.box;
-    detection.counts = rules_.config.wants(IouType::kSegm) ? store_.add(detection.counts) : std::string_view();
+    detection.counts = rules_.config.wants_masks() ? store_.add(detection.counts) : std::string_view();
   }
   detection.area = rules_.boxes_decide ? detection.box[2] * detection.box[3] : double(measures.area);
   if (!rules_.boxes_decide && rules_.config.wants(IouType::kBbox) && !plain.has_box) detection.box = detection.box_of_mask();
@@ -107,7 +107,7 @@ bool ResultSink::plain(size_t, int64_t, io::JsonCursor& cursor) {
   return true;
 }
 
-bool ResultSink::needs_mask() const { return !rules_.boxes_decide || rules_.config.wants(IouType::kSegm); }
+bool ResultSink::needs_mask() const { return !rules_.boxes_decide || rules_.config.wants_masks(); }
 
 bool ResultSink::read_plain(io::JsonCursor& cursor, Plain& plain) {
   std::string_view key;
