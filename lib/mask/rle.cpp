@@ -78,7 +78,7 @@ std::array<uint32_t, 4> box_of(const std::vector<uint32_t>& counts, uint32_t hei
   const auto go_to = [&](uint32_t place) {
     const uint32_t ahead = place - column_start;
     if (ahead < height) return;
-    const uint32_t columns = ahead < 2 * uint64_t{height} ? 1 : ahead / height;
+    const uint32_t columns = ahead < 2 * uint64_t{height} ? 1 : ahead / std::max(height, 1u);  // 0: unchecked counts
     column += columns;
     column_start += columns * height;
   };
