@@ -22,7 +22,7 @@ CONFIGURE = cmake -S . -B $(BUILD) -G Ninja -DCMAKE_BUILD_TYPE=Release -DIUQ_TOR
 NINJA = nice ninja -j$(JOBS)
 CTEST = ctest --output-on-failure --no-tests=error
 
-.PHONY: help deps configure all tools test check test-all test-system-torch demo run bench lint format install clean \
+.PHONY: help deps configure all tools test check test-all test-system-torch demo run bench bench-eval lint format install clean \
   update-golden
 
 help: ## print this map
@@ -70,6 +70,10 @@ run: $(if $(DRY),,tools) ## run a recipe: RECIPE= MODEL= DATA= WEIGHTS= SHARDS= 
 
 bench: all ## time the hot parts, one at a time
 	$(CTEST) --test-dir $(BUILD) -j1 -L '^bench$$' -V
+
+bench-eval: configure ## time iuq-eval against the other evaluators, which it fetches into build/bench-eval
+	$(NINJA) -C $(BUILD) iuq-eval eval_workload
+	python3 tests/bench/bench_eval.py $(BUILD)/bin $(BUILD)/bench-eval
 
 lint: ## shellcheck, and the includes against the layer picture
 	@scripts/deps.sh lint

@@ -69,7 +69,7 @@ class Loader final : public io::RecordSink {
     }
     if (section == kCategories) return false;
     Raw raw;
-    PlainAnnotation plain{raw.value, raw.segmentation, config_};
+    PlainAnnotation plain{raw.value, raw.segmentation, config_, scratch_};
     if (!plain.read(cursor)) return false;
     raw.index = index;
     raw.id = raw.value.id;
@@ -178,10 +178,14 @@ class Loader final : public io::RecordSink {
       chosen.push_back(last);
     }
     if (config_.wants_masks()) draw_masks(chosen);
+    const bool repeats = last_of_.size() < raws_.size();
+    out_.annotations.reserve(chosen.size());
     for (const size_t i : chosen) {
       raws_[i].value.image = out_.image_of.at(raws_[i].image_id);
       raws_[i].value.category = out_.category_of.at(raws_[i].category_id);
-      out_.annotations.push_back(raws_[i].value);  // a copy: of equal ids the last may stand for several
+      // Of equal ids the last may stand for several; else its runs need no copy.
+      if (repeats) out_.annotations.push_back(raws_[i].value);
+      if (!repeats) out_.annotations.push_back(std::move(raws_[i].value));
     }
     warn(chosen);
   }
@@ -225,6 +229,7 @@ class Loader final : public io::RecordSink {
   const EvalConfig& config_;
   GroundTruth out_;
   std::vector<Raw> raws_;
+  std::vector<double> scratch_;
   std::unordered_map<int64_t, size_t> last_of_;  // annotation id to position
 };
 

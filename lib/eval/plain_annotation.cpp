@@ -81,9 +81,9 @@ bool PlainAnnotation::read_polygons(io::JsonCursor& cursor) {
   segmentation.kind = Segmentation::Kind::kPolygons;
   if (!cursor.take('[')) return false;
   do {
-    std::vector<double> numbers;
-    if (!cursor.numbers(numbers)) return false;
-    segmentation.polygons.push_back(std::move(numbers));
+    scratch.clear();
+    if (!cursor.numbers(scratch)) return false;
+    segmentation.polygons.push_back(scratch);
   } while (cursor.take(','));
   return cursor.take(']') && segmentation.polygons[0].size() > 4;
 }

@@ -1,6 +1,6 @@
 #pragma once
 
-#include <string>
+#include <vector>
 
 #include "lib/eval/config.h"
 #include "lib/eval/ground_truth.h"
@@ -17,6 +17,7 @@ struct PlainAnnotation {
   Annotation& value;  // but image and category, which are ids still
   Segmentation& segmentation;
   const EvalConfig& config;
+  std::vector<double>& scratch;  // storage that is kept between records
   int64_t image_id = 0, category_id = 0;
 
   bool read(io::JsonCursor& cursor);

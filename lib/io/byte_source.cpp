@@ -1,6 +1,7 @@
 #include "lib/io/byte_source.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <zlib.h>
 
@@ -37,6 +38,11 @@ ByteSource::ByteSource(const std::string& path) : path_(path) {
 
 ByteSource::~ByteSource() {
   if (file_ > STDIN_FILENO) close(file_);
+}
+
+int64_t ByteSource::size_hint() const {
+  struct stat status;
+  return !unzip_ && fstat(file_, &status) == 0 && S_ISREG(status.st_mode) ? status.st_size : 0;
 }
 
 size_t ByteSource::read_raw(char* out, size_t size) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <string>
 
@@ -17,6 +18,8 @@ class ByteSource {
   /// Fills `out` as far as the source goes: fewer than `size` bytes only at its end. Errors: kIo; kBadData for damaged
   /// or truncated gzip.
   size_t read(char* out, size_t size);
+  /// Of a plain file; 0 where it is not known before the end.
+  int64_t size_hint() const;
 
  private:
   struct Unzip;

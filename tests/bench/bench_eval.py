@@ -63,7 +63,10 @@ def environment(work, peers):
 
 def numbers_of(name, out):
     if name == "iuq-eval":
-        return list(json.loads(out)["stats"].values())
+        stats = json.loads(out)["stats"]
+        order = ("AP AP50 AP75 APs APm APl APr APc APf AR@300 ARs ARm ARl" if "APr" in stats else
+                 "AP AP50 AP75 APs APm APl AR1 AR10 AR100 ARs ARm ARl").split()
+        return [stats[name] for name in order]
     return json.loads(out)
 
 
