@@ -15,7 +15,6 @@
 #include "lib/eval/fields.h"
 #include "lib/eval/result_sink.h"
 #include "lib/io/record_parser.h"
-#include "lib/io/record_pieces.h"
 
 namespace iuq::eval {
 namespace {
@@ -108,10 +107,10 @@ class Resolver {
 /// What is not so, or is wrong, the master reads again.
 class DetectionLoader::Reader {
  public:
-  Reader(const std::string& path, const EvalConfig& config)
+  Reader(const std::string& path, const EvalConfig& config, size_t block)
       : path_(path), config_(config), truth_(promise_.get_future()),
         rules_{path_, config_, [this]() -> const GroundTruth& { return *truth_.get(); }},
-        pieces_(path), sink_(rules_, harvest_, detections_.text), master_(path, {""}, sink_) {
+        pieces_(path, block), sink_(rules_, harvest_, detections_.text), master_(path, {""}, sink_) {
     for (int i = 1; i < config_.threads; ++i) helpers_.emplace_back([this] { work(); });
   }
 
@@ -130,6 +129,7 @@ class DetectionLoader::Reader {
     promise_.set_value(&truth);
     work();
     helpers_.clear();
+    for (TextStore& store : stores_) detections_.text.join(std::move(store));
     if (error_) std::rethrow_exception(error_);
     if (!master_.finish().empty()) {
       throw Error(ErrorCode::kBadData, cat("\"", path_, "\" is not a list of results [{\"image_id\": ...}, ...]"));
@@ -147,22 +147,44 @@ class DetectionLoader::Reader {
     std::string piece;
     Harvest harvest;
     bool clean = false;
+    std::exception_ptr error;  // it could not be read: an error too has its turn, so that the first in the file is told
   };
 
   void work() {
     TextStore store;
     try {
       Part part;
-      for (size_t number = 0; pieces_.next(part.piece, number); part = Part()) {
+      for (size_t number = 0; next_part(part, number); part = spare_part()) {
         if (!wait_for_turn(number)) break;
-        if (number > 0) read_ahead(part, store);
+        if (number > 0 && !part.error) read_ahead(part, store);
         commit(number, std::move(part));
       }
     } catch (...) {
       fail(std::current_exception());
     }
     const std::lock_guard lock(mutex_);
-    detections_.text.join(std::move(store));
+    stores_.push_back(std::move(store));  // detections_.text is the master's, who may still be at work
+  }
+
+  // Its storage is used again: pages fresh from the system are what reading would spend most of its time on.
+  Part spare_part() {
+    const std::lock_guard lock(mutex_);
+    if (spare_.empty()) return {};
+    Part part = std::move(spare_.back());
+    spare_.pop_back();
+    part.harvest.records.clear();
+    part.harvest.ids.clear();
+    part.clean = false;
+    return part;
+  }
+
+  bool next_part(Part& part, size_t& number) {
+    try {
+      return pieces_.next(part.piece, number);
+    } catch (const Error&) {
+      part.error = std::current_exception();
+      return true;
+    }
   }
 
   // The first piece sets the rules for all; then nobody may run far ahead, for memory's sake.
@@ -184,7 +206,6 @@ class DetectionLoader::Reader {
     } catch (const Error&) {
       part.clean = false;  // the master finds it too, in its turn, and knows where it is
     }
-    if (!part.clean) part.harvest = {};
   }
 
   void commit(size_t number, Part part) {
@@ -199,6 +220,7 @@ class DetectionLoader::Reader {
         lock.unlock();
         take(next);
         lock.lock();
+        spare_.push_back(std::move(next));
         ++committed_;
         moved_on_.notify_all();
       }
@@ -211,10 +233,24 @@ class DetectionLoader::Reader {
   }
 
   void take(const Part& part) {
+    if (part.error) std::rethrow_exception(part.error);
     if (!part.clean || !master_.is_within_list()) return master_.feed(part.piece);
     master_.skip(part.piece, static_cast<int64_t>(part.harvest.records.size()));
+    make_room(part);
     harvest_.records.insert(harvest_.records.end(), part.harvest.records.begin(), part.harvest.records.end());
     harvest_.ids.insert(harvest_.ids.end(), part.harvest.ids.begin(), part.harvest.ids.end());
+  }
+
+  // For as many records as the file seems to hold, so that they are not moved again and again.
+  void make_room(const Part& part) {
+    bytes_ += part.piece.size();
+    records_ += part.harvest.records.size();
+    const size_t needed = harvest_.records.size() + part.harvest.records.size();
+    if (needed <= harvest_.records.capacity()) return;
+    const double share = static_cast<double>(pieces_.size_hint()) / static_cast<double>(bytes_);
+    const auto expected = static_cast<size_t>(1.02 * share * static_cast<double>(records_));
+    harvest_.records.reserve(std::max(expected, needed + needed / 2));
+    harvest_.ids.reserve(harvest_.records.capacity());
   }
 
   void fail(std::exception_ptr error) {
@@ -237,18 +273,21 @@ class DetectionLoader::Reader {
   Harvest harvest_;
   ResultSink sink_;
   io::RecordParser master_;
+  size_t bytes_ = 0, records_ = 0;  // of the pieces the master did not read itself
 
   std::mutex mutex_;  // of what follows
   std::condition_variable moved_on_;
   std::map<size_t, Part> waiting_;
+  std::vector<Part> spare_;
   size_t committed_ = 0;
   bool committing_ = false, stopped_ = false;
   std::exception_ptr error_;
+  std::vector<TextStore> stores_;  // of threads that are done
   std::vector<std::jthread> helpers_;
 };
 
-DetectionLoader::DetectionLoader(const std::string& path, const EvalConfig& config)
-    : reader_(std::make_unique<Reader>(path, config)) {}
+DetectionLoader::DetectionLoader(const std::string& path, const EvalConfig& config, size_t block)
+    : reader_(std::make_unique<Reader>(path, config, block)) {}
 
 DetectionLoader::~DetectionLoader() = default;
 

@@ -9,6 +9,7 @@
 
 #include "lib/eval/config.h"
 #include "lib/eval/ground_truth.h"
+#include "lib/io/record_pieces.h"
 #include "lib/mask/rle.h"
 
 namespace iuq::eval {
@@ -53,7 +54,8 @@ struct Detections {
 /// depend on the number of threads.
 class DetectionLoader {
  public:
-  DetectionLoader(const std::string& path, const EvalConfig& config);
+  /// `block`: bytes read at a time; what is returned does not depend on it either.
+  DetectionLoader(const std::string& path, const EvalConfig& config, size_t block = io::RecordPieces::kBlock);
   ~DetectionLoader();
   /// The rest, with the caller's help. Errors: kNoInput, kIo, kBadData naming file, index and key.
   Detections finish(const GroundTruth& truth);

@@ -100,6 +100,9 @@ bool ResultSink::plain(size_t, int64_t, io::JsonCursor& cursor) {
     if (!mask::measure(detection.counts, detection.height, detection.width, counts_, measures)) return false;
     detection.mask_box = measures.box;
     detection.counts = rules_.config.wants_masks() ? store_.add(detection.counts) : std::string_view();
+  } else {
+    detection.counts = {};  // of the first record: read before it was known that nobody wants it
+    detection.height = detection.width = 0;
   }
   detection.area = rules_.boxes_decide ? detection.box[2] * detection.box[3] : double(measures.area);
   if (!rules_.boxes_decide && rules_.config.wants(IouType::kBbox) && !plain.has_box) detection.box = detection.box_of_mask();

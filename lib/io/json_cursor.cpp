@@ -17,7 +17,7 @@ constexpr std::array<double, 23> kPowers = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  
                                             1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
 constexpr uint64_t kExact = uint64_t{1} << 53;
 
-bool is_plain(char c) { return c >= 0x20 && c != '"' && c != '\\'; }  // bytes beyond ASCII are negative
+bool is_plain(char c) { return static_cast<signed char>(c) >= 0x20 && c != '"' && c != '\\'; }  // beyond ASCII is negative
 
 }  // namespace
 
@@ -86,7 +86,8 @@ bool JsonCursor::number(double& out) {
   // Exact: both the digits and the power of ten are doubles, and a division rounds once.
   if (!has_exponent && whole + decimals <= 19 && digits <= kExact && decimals <= 22) {
     const double value = static_cast<double>(digits) / kPowers[static_cast<size_t>(decimals)];
-    out = *begin == '-' ? -value : value;
+    // -0.0 is negative, but -0 is an integer and has no sign.
+    out = *begin != '-' ? value : decimals == 0 ? 0 - value : -value;
     return true;
   }
   return std::from_chars(begin, at_, out).ec == std::errc();

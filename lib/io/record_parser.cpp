@@ -1,7 +1,6 @@
 #include "lib/io/record_parser.h"
 
 #include <algorithm>
-#include <cstring>
 #include <nlohmann/json.hpp>
 
 #include "lib/base/error.h"
@@ -163,7 +162,7 @@ void RecordParser::run(std::string_view text, bool final) {
 const char* RecordParser::step(const char* at, const char* end, bool final) {
   const char c = *at;
   switch (state_) {
-    case State::kStart: return start(at);
+    case State::kStart: return start(at, end, final);
     case State::kKey:
       if (c == '"') return member(at, end, final);
       if (c != '}' || !opened_) unexpected(at, end);
@@ -175,8 +174,9 @@ const char* RecordParser::step(const char* at, const char* end, bool final) {
       opened_ = false;
       return at + 1;
     case State::kRecord:
-      if (c == '{') return record(at, end, final);
       if (c == ']' && opened_) break;
+      if (section_ == sections_.size()) return unwanted(at, end, final);
+      if (c == '{') return record(at, end, final);
       if (c == '[' || c == '"' || c == '-' || (c >= '0' && c <= '9')) wrong_record();
       if (c == 't' || c == 'f' || c == 'n') wrong_record();
       unexpected(at, end);
@@ -193,8 +193,14 @@ const char* RecordParser::step(const char* at, const char* end, bool final) {
   return at + 1;
 }
 
-const char* RecordParser::start(const char* at) {
-  if (std::strncmp(at, "\xef\xbb\xbf", 3) == 0) return at + 3;  // byte order mark
+const char* RecordParser::start(const char* at, const char* end, bool final) {
+  constexpr std::string_view kMark = "\xef\xbb\xbf";  // byte order mark
+  const JsonPlace place = place_of(at);
+  if (place.line == 1 && place.column == 1 && *at == kMark[0]) {
+    const std::string_view head = between(at, end).substr(0, kMark.size());
+    if (head == kMark) return at + kMark.size();
+    if (!final && kMark.substr(0, head.size()) == head) return nullptr;
+  }
   const bool is_list = *at == '[', wants_list = find_section("") < sections_.size();
   if (!is_list && *at != '{') unexpected(at, at + 1);
   if (is_list != wants_list && !(wants_list && sections_.size() > 1)) {
@@ -220,9 +226,13 @@ const char* RecordParser::member(const char* at, const char* end, bool final) {
   if (*colon != ':') json_unexpected(path_, place_of(colon), static_cast<unsigned char>(*colon), "':'");
   const size_t section = find_section(key.get<std::string>());
   if (section == sections_.size()) {
-    const char* const next = check_value(first, end, final, 1);
-    if (next) state_ = State::kAfterMember;
-    return next;
+    if (*first != '[') {
+      const char* const next = check_value(first, end, final, 1);
+      if (next) state_ = State::kAfterMember;
+      return next;
+    }
+    open_section(section);  // it may be long, so it too is read value by value
+    return first + 1;
   }
   const std::string& name = sections_[section];
   if (seen_[section]) fail(cat("has the section \"", name, "\" twice"));
@@ -242,11 +252,17 @@ const char* RecordParser::record(const char* at, const char* end, bool final) {
     if (!next) next = end;
     json value;
     Builder builder(value);
-    JsonScanner(path_, between(at, next), place_of(at), in_object_ ? 2 : 1).scan(builder);
+    JsonScanner(path_, between(at, next), move_to(at), in_object_ ? 2 : 1).scan(builder);
     sink_.general(section_, index_, value);
   }
   ++index_;
   state_ = State::kAfterRecord;
+  return next;
+}
+
+const char* RecordParser::unwanted(const char* at, const char* end, bool final) {
+  const char* const next = check_value(at, end, final, 2);
+  if (next) state_ = State::kAfterRecord;
   return next;
 }
 
@@ -255,12 +271,12 @@ const char* RecordParser::check_value(const char* at, const char* end, bool fina
   if (!next && !final) return nullptr;
   if (!next) next = end;
   Nobody nobody;
-  JsonScanner(path_, between(at, next), place_of(at), depth).scan(nobody);
+  JsonScanner(path_, between(at, next), move_to(at), depth).scan(nobody);
   return next;
 }
 
 void RecordParser::open_section(size_t section) {
-  seen_[section] = true;
+  if (section < sections_.size()) seen_[section] = true;
   section_ = section;
   index_ = 0;
   opened_ = true;
@@ -272,6 +288,13 @@ size_t RecordParser::find_section(std::string_view name) const {
 }
 
 JsonPlace RecordParser::place_of(const char* at) const { return place_.after(between(begin_, at)); }
+
+// Counts lines up to here once: from the beginning for each record would take time in the square of a piece.
+JsonPlace RecordParser::move_to(const char* at) {
+  place_ = place_of(at);
+  begin_ = at;
+  return place_;
+}
 
 void RecordParser::unexpected(const char* at, const char* end) const {
   const char* wanted = "a value";

@@ -47,13 +47,15 @@ class RecordParser {
 
   void run(std::string_view text, bool final);
   const char* step(const char* at, const char* end, bool final);
-  const char* start(const char* at);
+  const char* start(const char* at, const char* end, bool final);
   const char* member(const char* at, const char* end, bool final);
   const char* record(const char* at, const char* end, bool final);
+  const char* unwanted(const char* at, const char* end, bool final);
   const char* check_value(const char* at, const char* end, bool final, int depth);
   void open_section(size_t section);
   size_t find_section(std::string_view name) const;
   JsonPlace place_of(const char* at) const;
+  JsonPlace move_to(const char* at);
   [[noreturn]] void unexpected(const char* at, const char* end) const;
   [[noreturn]] void fail(const std::string& what) const;
   [[noreturn]] void wrong_record() const;
@@ -65,12 +67,12 @@ class RecordParser {
   State state_ = State::kStart;
   bool opened_ = false;   // just behind a bracket, where the closing one may follow
   bool in_object_ = false;
-  size_t section_ = 0;
+  size_t section_ = 0;    // sections_.size() in a list that nobody asked for
   int64_t index_ = 0;     // of the next record
   std::string rest_;      // the beginning of what was cut by the end of a piece
   size_t enough_ = 0;     // size of rest_ at which another try pays
-  JsonPlace place_;       // of what has not been consumed
-  const char* begin_ = nullptr;  // of the text at hand
+  JsonPlace place_;              // of what has not been consumed, or of begin_
+  const char* begin_ = nullptr;  // a place in the text at hand
 };
 
 }  // namespace iuq::io

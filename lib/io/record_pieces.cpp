@@ -5,7 +5,6 @@
 namespace iuq::io {
 namespace {
 
-constexpr size_t kBlock = size_t{1} << 20;
 constexpr const char* kSpace = " \n\r\t";
 
 // The position of the last '{' that follows "}," with any space around; 0 without one.
@@ -23,23 +22,26 @@ size_t last_cut(std::string_view text) {
 
 bool RecordPieces::next(std::string& piece, size_t& number) {
   const std::lock_guard lock(mutex_);
-  piece = rest_;
+  if (ended_ && rest_.empty()) return false;
+  number = count_++;
+  piece = rest_;  // a copy: both keep their storage
+  rest_.clear();
   size_t cut = 0;
   while (cut == 0 && !ended_) {
     const size_t had = piece.size();
-    piece.resize(had + kBlock);
-    const size_t got = source_.read(piece.data() + had, kBlock);
+    piece.resize(had + block_);
+    ended_ = true;  // unless all goes well
+    const size_t got = source_.read(piece.data() + had, block_);
     piece.resize(had + got);
-    ended_ = got < kBlock;
+    ended_ = got < block_;
     cut = ended_ ? piece.size() : last_cut(piece);
     // A piece without a cut, a list of a million numbers say, goes out as it is.
-    if (cut == 0 && piece.size() >= 4 * kBlock) cut = piece.size();
+    if (cut == 0 && piece.size() >= 4 * block_) cut = piece.size();
   }
   if (piece.empty()) return false;
   if (cut == 0) cut = piece.size();
   rest_.assign(piece, cut);
   piece.resize(cut);
-  number = count_++;
   return true;
 }
 
