@@ -4,8 +4,8 @@
 #include "lib/base/log.h"
 #include "lib/eval/evaluate.h"
 #include "lib/eval/report.h"
-#include "lib/io/atomic_file.h"
 #include "lib/io/json_file.h"
+#include "tools/cli/eval_extras.h"
 #include "tools/cli/eval_options.h"
 
 namespace {
@@ -21,20 +21,23 @@ int run(iuq::cli::Tool& tool) {
     const auto wanted = provenance_of(options.annotations, options.predictions, config);
     if (!is_written(options.output, wanted, options.force)) provenance = wanted.to_json();
   }
-  std::string curves = kCurvesHeader;
+  iuq::cli::EvalExtras extras(options);
   const auto summaries = evaluate(options.annotations, options.predictions, config,
-                                  [&](const Problem& problem, const MatchTable&, const Curves& all) {
-                                    if (!options.curves.empty()) curves += curves_to_csv(problem, all);
+                                  [&](const Problem& problem, const MatchTable&, const Curves& curves) {
+                                    extras.look(problem, curves);
                                   });
+  extras.compare(config);
   auto report = to_json(config, summaries);
+  extras.add_to(report);
   if (tool.json()) {
     std::cout << report.dump(1) << "\n";
   } else if (options.csv) {
     std::cout << to_csv(summaries);
   } else {
     for (const auto& summary : summaries) std::cout << to_table(summary, options.per_category);
+    std::cout << extras.tables();
   }
-  if (!options.curves.empty()) iuq::io::write_text(options.curves, curves);
+  extras.write();
   report["provenance"] = provenance;
   if (!provenance.is_null()) iuq::io::write_json(options.output, report);
   const double ap = headline_ap(summaries);

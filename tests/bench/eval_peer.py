@@ -22,6 +22,8 @@ def coco_like(coco_class, eval_class, iou, gt, dt):
 def evaluate(peer, style, iou, gt, dt):
     if style == "lvis":
         if peer == "lvis-api":
+            import numpy
+            numpy.float = float  # a name that numpy dropped and lvis 0.5.3 still uses
             from lvis import LVIS, LVISEval, LVISResults
             truth = LVIS(gt)
             run = LVISEval(truth, LVISResults(truth, dt), iou)

@@ -28,8 +28,7 @@ void EvalOptions::add_to(Tool& tool) {
   flags.add_flag("--errors", errors, "add what each kind of error costs (classification, localisation, ...), as TIDE does");
   flags.add_option("--confusion", confusion, "add which categories are taken for which, among detections of this score")
       ->check(CLI::Range(0.0, 1.0))->type_name("SCORE");
-  flags.add_option("--compare", compare, "another results list: differences with bootstrap intervals over images")
-      ->type_name("FILE");
+  tool.input("--compare", compare, "another results list: differences with bootstrap intervals over images", false);
   flags.add_option("--resamples", resamples, "of --compare")->check(CLI::Range(10, 1000000))->capture_default_str()
       ->type_name("N");
   flags.add_option("--seed", seed, "of --compare")->check(CLI::Range(int64_t{0}, INT64_MAX))->capture_default_str()
@@ -54,6 +53,9 @@ eval::EvalConfig EvalOptions::config(int threads) const {
   config.boundary_ratio = boundary_ratio;
   config.threads = threads;
   config.check();
+  if (!compare.empty() && (annotations == "-" || predictions == "-" || compare == "-")) {
+    throw Error(ErrorCode::kUsage, "--compare reads its files more than once, so none of them can be stdin");
+  }
   return config;
 }
 
