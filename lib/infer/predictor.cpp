@@ -11,11 +11,10 @@ namespace {
 
 constexpr int64_t kMasksAtOnce = 16;  // bounds the memory of full-size masks
 
-// Soft masks [K, h, w] at `stride` -> [K, original] bool. First to the canvas, then cut to the image, then to its size:
-// the order matters at the borders (models.md 3.5 step 5).
-at::Tensor full_masks(const at::Tensor& soft, int64_t stride, view::Size valid, view::Size original, double threshold) {
-  at::Tensor masks = nn::resize_bilinear(soft.unsqueeze(1), soft.size(1) * stride, soft.size(2) * stride);
-  masks = masks.slice(2, 0, valid.height).slice(3, 0, valid.width);
+// Soft masks on the canvas [K, Hi, Wi] -> [K, original] bool. First cut to the image, then resized to its size: the order
+// matters at the borders (models.md 3.5 step 5).
+at::Tensor full_masks(const at::Tensor& soft, view::Size valid, view::Size original, double threshold) {
+  at::Tensor masks = soft.unsqueeze(1).slice(2, 0, valid.height).slice(3, 0, valid.width);
   if (!(valid == original)) masks = nn::resize_bilinear(masks, original.height, original.width);
   return (masks.squeeze(1) > threshold).to(at::kCPU).contiguous();
 }
@@ -54,8 +53,8 @@ std::vector<Detection> Predictor::finish(const model::FeaturePyramid& features, 
   std::vector<Detection> detections;
   for (int64_t first = 0; first < count; first += kMasksAtOnce) {
     const int64_t last = std::min(first + kMasksAtOnce, count);
-    const at::Tensor masks =
-        full_masks(found.masks.slice(0, first, last), segmenter.mask_stride(), valid, original, found.threshold);
+    const at::Tensor soft = segmenter.to_canvas(found.masks.slice(0, first, last), frame.canvas);
+    const at::Tensor masks = full_masks(soft, valid, original, found.threshold);
     for (int64_t k = first; k < last; ++k) {
       const at::Tensor bytes = masks[k - first].to(at::kByte).contiguous();
       Detection detection;

@@ -35,11 +35,11 @@ at::Tensor quarter_masks(const at::Tensor& masks) {
 
 at::Tensor mask_geometry(const at::Tensor& masks) {
   const int64_t n = masks.size(0);
-  at::Tensor out = at::zeros({n, 5}, at::kDouble);
+  at::Tensor out = at::zeros({n, 7}, at::kDouble);
   if (n == 0) return out;
   const at::Tensor columns = masks.sum(1).to(at::kCPU, at::kDouble);  // [N, Wi] pixels per column
   const at::Tensor rows = masks.sum(2).to(at::kCPU, at::kDouble);     // [N, Hi]
-  const auto fill = [&](const at::Tensor& counts, int64_t centroid, int64_t extent) {
+  const auto fill = [&](const at::Tensor& counts, int64_t centroid, int64_t extent, int64_t begin) {
     const auto values = counts.accessor<double, 2>();
     auto result = out.accessor<double, 2>();
     for (int64_t i = 0; i < n; ++i) {
@@ -56,10 +56,11 @@ at::Tensor mask_geometry(const at::Tensor& masks) {
       result[i][centroid] = moment / total;
       result[i][extent] = static_cast<double>(last - first + 1);
       result[i][4] = total;
+      result[i][begin] = static_cast<double>(first);
     }
   };
-  fill(columns, 0, 2);
-  fill(rows, 1, 3);
+  fill(columns, 0, 2, 5);
+  fill(rows, 1, 3, 6);
   return out;
 }
 

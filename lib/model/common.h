@@ -25,8 +25,8 @@ at::Tensor quarter_masks(const at::Tensor& masks);
 /// represented. cells [N, H, W] bool at `stride`, masks [N, Hi, Wi] bool.
 at::Tensor with_centre_cells(const at::Tensor& cells, const at::Tensor& masks, int64_t stride);
 
-/// Per mask: x and y of the centroid (mean pixel index), width and height of its box (max - min + 1), and the pixel
-/// count: [N, 5] float64 on the CPU; all 0 for an empty mask.
+/// Per mask: x and y of the centroid (mean pixel index), width and height of its box (max - min + 1), the pixel count,
+/// and the box's first column and row: [N, 7] float64 on the CPU; all 0 for an empty mask.
 at::Tensor mask_geometry(const at::Tensor& masks);
 
 }  // namespace iuq::model

@@ -5,6 +5,7 @@
 
 #include "lib/base/config.h"
 #include "lib/base/error.h"
+#include "lib/model/condinst/condinst.h"
 #include "lib/model/segmenter.h"
 #include "lib/model/solov2/solov2.h"
 #include "lib/nn/conv.h"
@@ -27,7 +28,8 @@ Entry entry() {
 
 // The one place that lists the segmenters.
 const std::map<std::string, Entry>& segmenters() {
-  static const std::map<std::string, Entry> table = {{"solov2", entry<Solov2, Solov2Config>()}};
+  static const std::map<std::string, Entry> table = {{"condinst", entry<CondInst, CondInstConfig>()},
+                                                     {"solov2", entry<Solov2, Solov2Config>()}};
   return table;
 }
 
@@ -41,6 +43,10 @@ const Entry& entry_of(const nlohmann::json& config) {
 }
 
 }  // namespace
+
+at::Tensor Segmenter::to_canvas(const at::Tensor& masks, view::Size canvas) {
+  return nn::resize_bilinear(masks.unsqueeze(1), canvas.height, canvas.width).squeeze(1);
+}
 
 std::shared_ptr<Segmenter> make_segmenter(const nlohmann::json& config, int64_t classes, uint64_t seed) {
   if (classes < 1) throw Error(ErrorCode::kBadData, "a segmenter needs at least one category");

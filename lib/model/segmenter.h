@@ -48,7 +48,7 @@ struct Queries {
 /// Loose pixels, possibly of other images: rows of a mask feature map.
 struct PixelSet {
   at::Tensor embeddings;  // [P, D] float32
-  at::Tensor position;    // [P, 2] float32, x and y in input pixels
+  at::Tensor position;    // [P, 2] float32, x and y in input pixels: mask stride times column and row
   at::Tensor place;       // [P, 3] float32, the place (as in Queries) of the pixel's own instance
 };
 
@@ -59,7 +59,7 @@ using Losses = std::vector<std::pair<std::string, at::Tensor>>;
 struct Prediction {
   at::Tensor scores;  // [K] float32 in [0, 1], descending
   at::Tensor labels;  // [K] int64, category index
-  at::Tensor masks;   // [K, H, W] float32 over the whole canvas, at the mask stride, in the scale the segmenter resizes in
+  at::Tensor masks;   // [K, H, W] float32 over the whole canvas, small, in the scale the segmenter resizes in
   double threshold = 0.5;  // foreground is where the resized mask exceeds it
 };
 
@@ -84,11 +84,14 @@ class Segmenter : public torch::nn::Module {
                                const std::vector<view::GroundTruth>& truth, const at::Tensor& valid) = 0;
   /// Masks of the queries on the maps of their own images: [Q, H, W] logits.
   virtual at::Tensor mask_logits(const Queries& queries, const at::Tensor& mask_features) = 0;
-  /// The same operation on loose pixels: [Q, P] logits. On pixels taken from a map it equals mask_logits there.
+  /// The same operation on loose pixels: [Q, P] logits. On pixels taken from a query's own map, with the query's place,
+  /// it equals mask_logits there.
   virtual at::Tensor pixel_logits(const Queries& queries, const PixelSet& pixels) = 0;
   /// Which cells of the mask feature map belong to each instance: [N, H, W] bool.
   virtual at::Tensor instance_cells(const view::GroundTruth& truth) = 0;
   virtual std::vector<Prediction> predict(const Encoded& encoded) = 0;
+  /// Masks of a prediction [K, H, W] on the canvas: [K, Hi, Wi]. Plain bilinear unless the segmenter resizes otherwise.
+  virtual at::Tensor to_canvas(const at::Tensor& masks, view::Size canvas);
 
   virtual int64_t mask_stride() const = 0;           // input pixels per cell of mask_features
   virtual view::Alignment alignment() const = 0;     // of the backbone

@@ -61,6 +61,7 @@ at::Tensor ConvImpl::forward(const at::Tensor& x) {
 void ConvImpl::init_(at::Generator generator) {
   const torch::NoGradGuard guard;
   const auto area = static_cast<double>(options_.kernel * options_.kernel);
+  if (bias_.defined()) bias_.fill_(options_.bias_value);
   switch (options_.init) {
     case ConvInit::kHeFanOut:
       weight_.normal_(0, std::sqrt(2.0 / (area * static_cast<double>(options_.out))), generator);
@@ -73,8 +74,13 @@ void ConvImpl::init_(at::Generator generator) {
     case ConvInit::kSmall:
       weight_.normal_(0, 0.01, generator);
       break;
+    case ConvInit::kPlain: {
+      const double bound = std::sqrt(1.0 / (area * static_cast<double>(options_.in)));
+      weight_.uniform_(-bound, bound, generator);
+      if (bias_.defined() && options_.bias_value == 0) bias_.uniform_(-bound, bound, generator);
+      break;
+    }
   }
-  if (bias_.defined()) bias_.fill_(options_.bias_value);
 }
 
 GroupNormImpl::GroupNormImpl(int64_t groups, int64_t channels) : groups_(groups) {

@@ -43,6 +43,7 @@ enum class ConvInit {
   kHeFanOut,       // normal, deviation sqrt(2 / (k*k*out)); backbones
   kXavierUniform,  // uniform of Kaiming's formula with a = 1: bound sqrt(3 / fan_in); FPN
   kSmall,          // normal, deviation 0.01; heads
+  kPlain,          // PyTorch's own: uniform with bound 1 / sqrt(fan_in), the bias too unless bias_value is set
 };
 
 /// Convolution with an optional norm of its own (child "norm"), as detectron2 names them. Bias starts at `bias_value`.

@@ -7,22 +7,31 @@
 
 namespace iuq::nn {
 
-Fpn::Fpn(torch::nn::Module& owner, const std::vector<int64_t>& in_channels, int64_t channels) {
-  const auto add = [&](const std::string& name, int64_t in, int64_t kernel) {
-    const ConvImpl::Options options{in, channels, kernel, 1, true, NormKind::kNone, ConvInit::kXavierUniform, 0};
-    return owner.register_module(name, std::make_shared<ConvImpl>(options));
+namespace {
+
+at::Tensor run(const std::shared_ptr<torch::nn::Module>& conv, const at::Tensor& x) {
+  return static_cast<ConvImpl&>(*conv).forward(x);
+}
+
+}  // namespace
+
+Fpn::Fpn(torch::nn::Module& owner, const std::vector<int64_t>& in_channels, int64_t channels, FpnTop top) {
+  const auto add = [&](torch::nn::Module& to, const std::string& name, int64_t in, int64_t kernel, int64_t stride) {
+    const ConvImpl::Options options{in, channels, kernel, stride, true, NormKind::kNone, ConvInit::kXavierUniform, 0};
+    return to.register_module(name, std::make_shared<ConvImpl>(options));
   };
+  const size_t finest = 6 - in_channels.size();
   for (size_t l = 0; l < in_channels.size(); ++l) {
-    lateral_.push_back(add(cat("fpn_lateral", l + 2), in_channels[l], 1));
-    output_.push_back(add(cat("fpn_output", l + 2), channels, 3));
+    lateral_.push_back(add(owner, cat("fpn_lateral", l + finest), in_channels[l], 1, 1));
+    output_.push_back(add(owner, cat("fpn_output", l + finest), channels, 3, 1));
   }
+  if (top == FpnTop::kSubsample) return;
+  const auto block = owner.register_module("top_block", std::make_shared<torch::nn::Module>("top_block"));
+  for (const char* name : {"p6", "p7"}) top_.push_back(add(*block, name, channels, 3, 2));
 }
 
 std::vector<at::Tensor> Fpn::operator()(const std::vector<at::Tensor>& features) const {
   IUQ_ASSERT(features.size() == lateral_.size());
-  const auto run = [](const std::shared_ptr<torch::nn::Module>& conv, const at::Tensor& x) {
-    return static_cast<ConvImpl&>(*conv).forward(x);
-  };
   std::vector<at::Tensor> out(features.size());
   at::Tensor merged;
   for (size_t l = features.size(); l-- > 0;) {
@@ -30,7 +39,12 @@ std::vector<at::Tensor> Fpn::operator()(const std::vector<at::Tensor>& features)
     merged = merged.defined() ? lateral + at::upsample_nearest2d(merged, {lateral.size(2), lateral.size(3)}) : lateral;
     out[l] = run(output_[l], merged);
   }
-  out.push_back(at::max_pool2d(out.back(), 1, 2));
+  if (top_.empty()) {
+    out.push_back(at::max_pool2d(out.back(), 1, 2));
+  } else {
+    out.push_back(run(top_[0], out.back()));
+    out.push_back(run(top_[1], out.back().relu()));
+  }
   return out;
 }
 

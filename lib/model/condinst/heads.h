@@ -1,0 +1,63 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+#include <torch/nn/module.h>
+#include <torch/nn/pimpl.h>
+
+#include <utility>
+#include <vector>
+
+#include "lib/model/condinst/config.h"
+#include "lib/nn/conv.h"
+
+namespace iuq::model {
+
+/// FCOS head: two towers that all levels share; names as AdelaiDet's fcos_head. Source: models.md 2.1, 2.2.
+class FcosHeadImpl : public torch::nn::Module {
+ public:
+  FcosHeadImpl(const CondInstConfig& config, int64_t classes);
+  /// p3..p7 -> per level, in this order: five class maps [B, C, H, W] (logits), five distance maps [B, 4, H, W] (left,
+  /// top, right, bottom >= 0, in strides of the level), five centerness maps [B, 1, H, W] (logits), and five outputs of
+  /// `controller`, which reads the box tower.
+  std::vector<at::Tensor> forward(const std::vector<at::Tensor>& neck, const nn::Conv& controller);
+
+ private:
+  using Tower = std::vector<std::pair<nn::Conv, nn::GroupNorm>>;
+  Tower add_tower(const char* name, const CondInstConfig& config);
+
+  Tower class_tower_, box_tower_;
+  nn::Conv class_out_{nullptr}, box_out_{nullptr}, centerness_out_{nullptr};
+  std::vector<at::Tensor> scales_;  // [1] per level
+};
+TORCH_MODULE(FcosHead);
+
+/// Mask features at the stride of p3, and the auxiliary semantic head; names as AdelaiDet's mask_branch. Its batch norms
+/// always use batch statistics in training, also over a frozen backbone. Source: models.md 2.1, 2.2.
+class CondInstMaskBranchImpl : public torch::nn::Module {
+ public:
+  CondInstMaskBranchImpl(const CondInstConfig& config, int64_t classes);
+  at::Tensor forward(const std::vector<at::Tensor>& neck);  // p3..p5 (and more) -> [B, D, H, W]
+  at::Tensor semantic(const at::Tensor& p3);                // [B, C, H, W] logits; only with semantic_loss
+
+ private:
+  using Blocks = std::vector<std::pair<nn::Conv, nn::Norm>>;
+  void add_block(Blocks& blocks, torch::nn::Module& owner, const std::string& name, int64_t in, int64_t out);
+  static at::Tensor run(const std::pair<nn::Conv, nn::Norm>& block, const at::Tensor& x);
+
+  Blocks refine_, tower_, semantic_;
+  nn::Conv out_{nullptr}, semantic_out_{nullptr};
+};
+TORCH_MODULE(CondInstMaskBranch);
+
+/// The mask network whose weights a query is: three 1x1 layers over two relative coordinates and the mask features.
+///   queries      [Q, query_width()]: weights of layers 0, 1, 2, each output by input, then their biases
+///   features     [D, P]   coordinates [Q or 1, 2, P]: x, y of the query's location relative to the pixel (models.md 2.1)
+///   returns [Q, P] logits
+at::Tensor dynamic_masks(const at::Tensor& queries, const at::Tensor& features, const at::Tensor& coordinates,
+                         int64_t hidden);
+
+/// Enlarges by a whole factor so that output o shows input (o - factor/2) / factor: [B, C, H, W] -> [B, C, fH, fW].
+/// Source: models.md 2.1, adet/utils/comm.py.
+at::Tensor aligned_bilinear(const at::Tensor& x, int64_t factor);
+
+}  // namespace iuq::model
