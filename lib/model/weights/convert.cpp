@@ -97,6 +97,13 @@ void finish_norms(Conversion& conversion, const std::string& path) {
   for (auto& item : added) conversion.file.tensors.push_back(std::move(item));
 }
 
+bool is_scalar(const Naming& naming, const std::string& name) {
+  return std::any_of(naming.scalars.begin(), naming.scalars.end(), [&](const std::string& pattern) {
+    Captures captures;
+    return match(pattern, name, captures);
+  });
+}
+
 void rename_back(Conversion& conversion, const std::string& family, const std::string& where) {
   std::vector<std::string> names;
   for (const auto& [name, tensor] : conversion.file.tensors) names.push_back(name);
@@ -105,7 +112,10 @@ void rename_back(Conversion& conversion, const std::string& family, const std::s
   for (const Renamed& line : back.lines) final_names[line.source] = line.target;
   std::vector<std::pair<std::string, io::TensorData>> kept;
   for (auto& [name, tensor] : conversion.file.tensors) {
-    if (!final_names[name].empty()) kept.emplace_back(final_names[name], std::move(tensor));
+    const std::string& theirs = final_names[name];
+    if (theirs.empty()) continue;
+    if (tensor.shape == std::vector<int64_t>{1} && is_scalar(*back.naming, theirs)) tensor.shape.clear();
+    kept.emplace_back(theirs, std::move(tensor));
   }
   conversion.file.tensors = std::move(kept);
   for (Renamed& line : conversion.map.lines) {
@@ -151,7 +161,10 @@ Conversion convert(const std::string& path, const ConvertOptions& options) {
   result.file.metadata["provenance"] = convert_provenance(path, options).to_json().dump();
   for (size_t i = 0; i < names.size(); ++i) {
     const std::string& target = result.map.lines[i].target;
-    if (!target.empty()) result.file.tensors.emplace_back(target, source.tensors[i].second);
+    if (target.empty()) continue;
+    result.file.tensors.emplace_back(target, source.tensors[i].second);
+    io::TensorData& tensor = result.file.tensors.back().second;
+    if (tensor.shape.empty() && is_scalar(*result.naming, names[i])) tensor.shape = {1};
   }
   finish_norms(result, path);
   if (options.to != "iuq" && options.to != "detectron2") {

@@ -106,7 +106,7 @@ NameMap map_names(const std::vector<std::string>& names, const std::string& fami
     throw Error(ErrorCode::kBadData, cat(where, ": named as by ", best.map.naming->describe, ", but ", best.unknown.size(),
                                          " of ", names.size(), " names have no place: ", list,
                                          shown < best.unknown.size() ? ", ..." : "",
-                                         "; only ResNet, FPN and SOLOv2 are known"));
+                                         "; iuq knows ResNet, FPN and the heads of its segmenters"));
   }
   check_unique(best.map, where);
   return best.map;
@@ -115,20 +115,25 @@ NameMap map_names(const std::vector<std::string>& names, const std::string& fami
 NameMap map_names_back(const std::vector<std::string>& names, const std::string& family, const std::string& where) {
   check_family(family, false);
   NameMap map;
+  size_t most = 0;
   for (const Naming& naming : namings()) {
-    if (!map.naming && naming.family == (family == "iuq" ? "detectron2" : family)) map.naming = &naming;
-  }
-  size_t used = 0;
-  for (const std::string& name : names) {
-    Renamed line{name, ""};
-    for (const Rule& rule : map.naming->rules) {
-      if (!line.target.empty()) break;
-      if (!rewrite(rule.ours, rule.theirs, name, line.target)) line.target.clear();
+    if (naming.family != (family == "iuq" ? "detectron2" : family)) continue;
+    NameMap one{&naming, {}};
+    size_t used = 0;
+    for (const std::string& name : names) {
+      Renamed line{name, ""};
+      for (const Rule& rule : naming.rules) {
+        if (!line.target.empty()) break;
+        if (!rewrite(rule.ours, rule.theirs, name, line.target)) line.target.clear();
+      }
+      used += line.target.empty() ? 0 : 1;
+      one.lines.push_back(line);
     }
-    used += line.target.empty() ? 0 : 1;
-    map.lines.push_back(line);
+    if (map.naming && used <= most) continue;
+    map = std::move(one);
+    most = used;
   }
-  if (used == 0) {
+  if (most == 0) {
     throw Error(ErrorCode::kBadData, cat(where, ": holds nothing that ", map.naming->describe, " have a place for"));
   }
   check_unique(map, where);

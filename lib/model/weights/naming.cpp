@@ -56,6 +56,36 @@ std::vector<Rule> solov2_solo() {
   };
 }
 
+// P3 is the finest level, and P6 and P7 are convolutions. Source: models.md 2.2.
+std::vector<Rule> condinst_mmdet() {
+  const std::string fcos = "proposal_generator.fcos_head.", mask = "mask_head.mask_feature_head.";
+  return {
+      {"backbone.top_block.p6.{*}", "neck.fpn_convs.3.conv.{*}"},
+      {"backbone.top_block.p7.{*}", "neck.fpn_convs.4.conv.{*}"},
+      {"backbone.fpn_lateral{k+3}.{*}", "neck.lateral_convs.{k}.conv.{*}"},
+      {"backbone.fpn_output{k+3}.{*}", "neck.fpn_convs.{k}.conv.{*}"},
+      {fcos + "cls_tower.{3i}.{*}", "bbox_head.cls_convs.{i}.conv.{*}"},
+      {fcos + "cls_tower.{3i+1}.{*}", "bbox_head.cls_convs.{i}.gn.{*}"},
+      {fcos + "bbox_tower.{3i}.{*}", "bbox_head.reg_convs.{i}.conv.{*}"},
+      {fcos + "bbox_tower.{3i+1}.{*}", "bbox_head.reg_convs.{i}.gn.{*}"},
+      {fcos + "cls_logits.{*}", "bbox_head.conv_cls.{*}"},
+      {fcos + "bbox_pred.{*}", "bbox_head.conv_reg.{*}"},
+      {fcos + "ctrness.{*}", "bbox_head.conv_centerness.{*}"},
+      {fcos + "scales.{i}.scale", "bbox_head.scales.{i}.scale"},
+      {"controller.{*}", "bbox_head.controller.{*}"},
+      {"mask_branch.refine.{i}.0.weight", mask + "convs_all_levels.{i}.conv{i}.conv.weight"},
+      {"mask_branch.refine.{i}.1.{*}", mask + "convs_all_levels.{i}.conv{i}.bn.{*}"},
+      {"mask_branch.tower.{i}.0.weight", mask + "conv_branch.{i}.conv.weight"},
+      {"mask_branch.tower.{i}.1.{*}", mask + "conv_branch.{i}.bn.{*}"},
+      {"mask_branch.tower.4.{*}", mask + "conv_pred.{*}"},
+  };
+}
+
+// What only AdelaiDet's CondInst has: the semantic head of training, and towers of another length.
+std::vector<Rule> condinst_more() {
+  return {{"mask_branch.seg_head.{i}.{j}.{*}", ""}, {"mask_branch.logits.{*}", ""}, {"mask_branch.tower.{i}.{*}", ""}};
+}
+
 std::vector<Rule> operator+(std::vector<Rule> a, const std::vector<Rule>& b) {
   a.insert(a.end(), b.begin(), b.end());
   return a;
@@ -63,7 +93,7 @@ std::vector<Rule> operator+(std::vector<Rule> a, const std::vector<Rule>& b) {
 
 // Our names are detectron2's: the left column of the tables, on both sides.
 std::vector<Rule> identity() {
-  std::vector<Rule> rules = resnet_torchvision("") + fpn_mmdet() + solov2_mmdet();
+  std::vector<Rule> rules = resnet_torchvision("") + fpn_mmdet() + solov2_mmdet() + condinst_mmdet() + condinst_more();
   for (Rule& rule : rules) rule.theirs = rule.ours;
   return rules;
 }
@@ -104,7 +134,8 @@ std::vector<Rule> caffe2() {
 const std::vector<Naming>& namings() {
   static const std::vector<Naming> all = {
       {"detectron2", "detectron2", "AdelaiDet and detectron2 models", identity(),
-       {"pixel_mean", "pixel_std", "{**}.num_batches_tracked"}, Preprocessing::kUnknown},
+       {"pixel_mean", "pixel_std", "mask_head.sizes_of_interest", "mask_head._iter", "{**}.num_batches_tracked"},
+       Preprocessing::kUnknown},
       {"detectron2 backbone", "detectron2", "detectron2's ImageNet backbones", bare_backbone(),
        {"{**}.num_batches_tracked", "fc.{*}", "stem.fc.{*}"}, Preprocessing::kUnknown},
       {"caffe2", "detectron2", "the MSRA ImageNet backbones of detectron2's model zoo", caffe2(),
@@ -113,6 +144,8 @@ const std::vector<Naming>& namings() {
        {"fc.{*}", "{**}.num_batches_tracked"}, Preprocessing::kRgb},
       {"mmdet", "mmdet", "mmdetection 3.x", resnet_torchvision("backbone.") + fpn_mmdet() + solov2_mmdet(),
        {"data_preprocessor.{*}", "backbone.fc.{*}", "{**}.num_batches_tracked"}, Preprocessing::kRgb},
+      {"mmdet condinst", "mmdet", "mmdetection 3.x", resnet_torchvision("backbone.") + condinst_mmdet(),
+       {"data_preprocessor.{*}", "backbone.fc.{*}", "{**}.num_batches_tracked"}, Preprocessing::kRgb, {"{**}.scale"}},
       {"solo", "solo", "the authors' SOLO repository", resnet_torchvision("backbone.") + fpn_mmdet() + solov2_solo(),
        {"backbone.fc.{*}", "{**}.num_batches_tracked"}, Preprocessing::kRgb},
   };

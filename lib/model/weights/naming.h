@@ -19,6 +19,7 @@ struct Naming {
   std::vector<Rule> rules;         // the first that fits counts, in both directions
   std::vector<std::string> drops;  // patterns of their names that carry nothing we need
   Preprocessing preprocessing = Preprocessing::kUnknown;
+  std::vector<std::string> scalars = {};  // patterns of their names without axes where ours have one of length 1
 };
 
 /// All of them, in the order in which they are tried.

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "lib/base/error.h"
@@ -73,6 +74,37 @@ io::TensorFile tiny_solov2() {
   for (const char* name : {"convs_all_levels.0.conv0", "convs_all_levels.3.conv2", "conv_pred"}) {
     add_conv(file, cat("mask_head.", name, ".0.weight"), 4, 4);
     add_norm(file, cat("mask_head.", name, ".1."), 4, false);
+  }
+  file.metadata["preprocessing"] = R"({"order":"RGB","mean":[1,2,3],"std":[4,5,6]})";
+  return file;
+}
+
+// A CondInst likewise; its two heads of mmdetection share spellings with SOLOv2's.
+io::TensorFile tiny_condinst() {
+  io::TensorFile file;
+  add_conv(file, "backbone.bottom_up.stem.conv1.weight", 4, 2);
+  add_norm(file, "backbone.bottom_up.stem.conv1.norm.", 4, true);
+  const auto add_biased = [&](const std::string& name) {
+    add_conv(file, name + ".weight", 4, 4);
+    file.tensors.emplace_back(name + ".bias", ramp({4}, 0));
+  };
+  for (const char* level : {"3", "4", "5"}) {
+    add_biased(cat("backbone.fpn_lateral", level));
+    add_biased(cat("backbone.fpn_output", level));
+  }
+  for (const char* name : {"backbone.top_block.p6", "backbone.top_block.p7", "controller", "mask_branch.tower.4"}) add_biased(name);
+  const std::string fcos = "proposal_generator.fcos_head.";
+  for (const char* tower : {"cls_tower.", "bbox_tower."}) {
+    for (int i = 0; i < 4; ++i) {
+      add_biased(cat(fcos, tower, 3 * i));
+      add_norm(file, cat(fcos, tower, 3 * i + 1, "."), 4, false);
+    }
+  }
+  for (const char* name : {"cls_logits", "bbox_pred", "ctrness"}) add_biased(fcos + name);
+  for (int i = 0; i < 5; ++i) file.tensors.emplace_back(cat(fcos, "scales.", i, ".scale"), ramp({1}, 2));
+  for (const char* name : {"mask_branch.refine.0.", "mask_branch.refine.2.", "mask_branch.tower.0.", "mask_branch.tower.3."}) {
+    add_conv(file, cat(name, "0.weight"), 4, 4);
+    add_norm(file, cat(name, "1."), 4, true);
   }
   file.metadata["preprocessing"] = R"({"order":"RGB","mean":[1,2,3],"std":[4,5,6]})";
   return file;
@@ -163,6 +195,47 @@ TEST_CASE("names: each of our names goes out and comes back in every complete na
     CHECK(line.target.empty() != is_body);
     if (is_body) CHECK(ours(line.target) == line.source);
   }
+}
+
+TEST_CASE("names: CondInst's go out to mmdetection and come back, scalars too", "[weights][golden]") {
+  const io::TensorFile file = tiny_condinst();
+  std::vector<std::string> names;
+  for (const auto& [name, tensor] : file.tensors) names.push_back(name);
+  std::map<std::string, std::string> theirs;
+  for (const Renamed& line : map_names_back(names, "mmdet", "x").lines) theirs[line.source] = line.target;
+  CHECK(theirs["backbone.fpn_lateral3.bias"] == "neck.lateral_convs.0.conv.bias");
+  CHECK(theirs["backbone.fpn_output5.weight"] == "neck.fpn_convs.2.conv.weight");
+  CHECK(theirs["backbone.top_block.p7.weight"] == "neck.fpn_convs.4.conv.weight");
+  CHECK(theirs["proposal_generator.fcos_head.bbox_tower.9.bias"] == "bbox_head.reg_convs.3.conv.bias");
+  CHECK(theirs["proposal_generator.fcos_head.cls_tower.4.weight"] == "bbox_head.cls_convs.1.gn.weight");
+  CHECK(theirs["proposal_generator.fcos_head.ctrness.bias"] == "bbox_head.conv_centerness.bias");
+  CHECK(theirs["mask_branch.refine.2.0.weight"] == "mask_head.mask_feature_head.convs_all_levels.2.conv2.conv.weight");
+  CHECK(theirs["mask_branch.refine.0.1.running_var"] == "mask_head.mask_feature_head.convs_all_levels.0.conv0.bn.running_var");
+  CHECK(theirs["mask_branch.tower.3.1.bias"] == "mask_head.mask_feature_head.conv_branch.3.bn.bias");
+  CHECK(theirs["mask_branch.tower.4.weight"] == "mask_head.mask_feature_head.conv_pred.weight");
+
+  const Scratch scratch;
+  io::write_safetensors(scratch.file("a.safetensors"), file);
+  ConvertOptions there;
+  there.to = "mmdet";
+  const Conversion out = convert(scratch.file("a.safetensors"), there);
+  CHECK(out.file.find("bbox_head.scales.4.scale")->shape.empty());
+  io::write_safetensors(scratch.file("b.safetensors"), out.file);
+  const Conversion back = convert(scratch.file("b.safetensors"), ConvertOptions{});
+  CHECK(back.naming->name == "mmdet condinst");
+  REQUIRE(back.file.tensors.size() == file.tensors.size());
+  for (const auto& [name, tensor] : file.tensors) {
+    INFO(name);
+    const io::TensorData* other = back.file.find(name);
+    REQUIRE(other);
+    CHECK(other->shape == tensor.shape);
+    CHECK(std::equal(tensor.data, tensor.data + tensor.bytes, other->data));
+  }
+  const NameMap reference = map_names({"mask_head._iter", "mask_head.sizes_of_interest", "mask_branch.seg_head.1.0.weight"},
+                                      "detectron2", "x");
+  CHECK(reference.lines[0].target.empty());
+  CHECK(reference.lines[1].target.empty());
+  CHECK(reference.lines[2].target == "mask_branch.seg_head.1.0.weight");
 }
 
 TEST_CASE("names: what carries nothing is dropped, what is unknown is refused", "[weights][error]") {
