@@ -100,9 +100,9 @@ std::vector<int64_t> choose(const std::vector<int64_t>& cells, const std::vector
   return chosen;
 }
 
-// Place of each instance [N, 3] on the CPU: that of its best query, else its first cell's position at level 0.
+// Place of each instance [N, 3] on the CPU: that of its best query; without one its level is -1.
 at::Tensor places_of(const model::Queries& queries, int64_t image, int64_t instances) {
-  at::Tensor places = at::zeros({instances, 3}, at::kFloat);
+  at::Tensor places = at::full({instances, 3}, -1, at::kFloat);
   const at::Tensor image_of = queries.image.to(at::kCPU);
   const at::Tensor instance_of = queries.instance.to(at::kCPU);
   const at::Tensor score = queries.score.to(at::kCPU);
@@ -117,6 +117,17 @@ at::Tensor places_of(const model::Queries& queries, int64_t image, int64_t insta
     places[n].copy_(place[q]);
   }
   return places;
+}
+
+// The middle of an instance's cells at level 0: [3] float32.
+at::Tensor middle_of(const std::vector<int64_t>& cells, int64_t width, int64_t stride) {
+  double x = 0, y = 0;
+  for (const int64_t cell : cells) {
+    x += static_cast<double>(cell % width * stride);
+    y += static_cast<double>(cell / width * stride);
+  }
+  const double count = std::max(1.0, static_cast<double>(cells.size()));
+  return torch::tensor({x / count, y / count, 0.0}).to(at::kFloat);
 }
 
 }  // namespace
@@ -159,6 +170,7 @@ PixelBatch sample_pixels(model::Segmenter& segmenter, const at::Tensor& mask_fea
         position.push_back(static_cast<float>(c % width * stride));
         position.push_back(static_cast<float>(c / width * stride));
       }
+      if (place[i][2].item<float>() < 0) place[i].copy_(middle_of(own, width, stride));
       const auto k = static_cast<int64_t>(chosen.size());
       image_id.insert(image_id.end(), chosen.size(), truth[b].image_id);
       instance_id.insert(instance_id.end(), chosen.size(), truth[b].instance_ids[static_cast<size_t>(i)]);

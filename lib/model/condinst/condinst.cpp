@@ -19,7 +19,7 @@ constexpr double kDiceEps = 1e-5;
 constexpr int64_t kStride = 8;   // of the mask features
 constexpr size_t kLevels = 5;    // of strides 8 .. 128
 enum Output : size_t { kClass = 0, kBox = kLevels, kCenterness = 2 * kLevels, kController = 3 * kLevels };
-constexpr int64_t kHiddenAtOnce = int64_t{1} << 23;  // values of one dynamic layer: 32 MB
+constexpr int64_t kHiddenAtOnce = int64_t{1} << 24;  // values of one dynamic layer: 64 MB
 
 // [B, C, H, W] of five levels -> [B, locations, C]
 at::Tensor by_location(const std::vector<at::Tensor>& maps, size_t first) {

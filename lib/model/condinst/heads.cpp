@@ -117,7 +117,7 @@ at::Tensor dynamic_masks(const at::Tensor& queries, const at::Tensor& features, 
   const at::Tensor first = part[0].view({count, hidden, width + 2});  // inputs: x, y, then the features
   // Features are the same for all queries, so their part is one product.
   at::Tensor x = first.slice(2, 2).reshape({count * hidden, width}).matmul(features).view({count, hidden, pixels});
-  x = at::baddbmm(x.add_(part[3].unsqueeze(2)), first.slice(2, 0, 2), coordinates.expand({count, 2, pixels}));
+  x = x.add_(part[3].unsqueeze(2)).baddbmm_(first.slice(2, 0, 2), coordinates.expand({count, 2, pixels}));
   x = at::baddbmm(part[4].unsqueeze(2), part[1].view({count, hidden, hidden}), x.relu_());
   x = at::baddbmm(part[5].unsqueeze(2), part[2].view({count, 1, hidden}), x.relu_());
   return x.squeeze(1);  // [Q, P]

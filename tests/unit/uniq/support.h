@@ -51,9 +51,10 @@ struct TinyBatch {
   model::Queries queries;
 };
 
-inline TinyBatch tiny_batch(std::vector<view::GroundTruth> truth, const at::Tensor& images) {
+inline TinyBatch tiny_batch(std::vector<view::GroundTruth> truth, const at::Tensor& images,
+                            const nlohmann::json& config = tiny_model()) {
   TinyBatch batch;
-  batch.segmenter = model::make_segmenter(tiny_model(), 3, 1);
+  batch.segmenter = model::make_segmenter(config, 3, 1);
   batch.truth = std::move(truth);
   batch.backbone = batch.segmenter->backbone(images);
   const view::Size canvas{images.size(2), images.size(3)};
