@@ -11,10 +11,11 @@ Values are not stored, both sides compute them. For a tensor called `name`, flat
   u     = (z >> 11) * 2^-53                                       (in double)
   value = low + (high - low) * u                                  (in double, then rounded to float32)
 with, for parameters, by the name under AdelaiDet's spelling:
-  4 axes                                   -1.4 sqrt(3 / fan_in) .. +1.4 sqrt(3 / fan_in), fan_in = shape[1]*shape[2]*shape[3]
+  4 axes                                   -1.4 sqrt(3 / fan_in) .. +1.4 sqrt(3 / fan_in), fan_in = product of shape[1:]
+  2 axes                                   -0.02 sqrt(3 / fan_in) .. +0.02 sqrt(3 / fan_in)
   1 axis, "....weight" (norms)             0.5 .. 1.5
   1 axis, "...running_var"                 0.5 .. 1.5
-  1 axis, all others                       -0.1 .. 0.1
+  0 or 1 axis, all others                  -0.1 .. 0.1
 Samples of an output called `name` are at flat indices z(FNV-1a of "sample:" + name, j) mod count, j = 0, 1, ...
 """
 import argparse
@@ -55,8 +56,9 @@ def fill(name, shape, low, high):
 
 
 def parameter(name, shape):
-    if len(shape) == 4:
-        bound = 1.4 * math.sqrt(3 / (shape[1] * shape[2] * shape[3]))
+    if len(shape) > 1:
+        # Small where a softmax follows: one that is nearly hard would blow up the last digits.
+        bound = (1.4 if len(shape) == 4 else 0.02) * math.sqrt(3 / math.prod(shape[1:]))
         return fill(name, shape, -bound, bound)
     if name.endswith("running_var") or name.endswith(".weight"):
         return fill(name, shape, 0.5, 1.5)

@@ -8,6 +8,7 @@
 #include "lib/model/condinst/condinst.h"
 #include "lib/model/segmenter.h"
 #include "lib/model/solov2/solov2.h"
+#include "lib/model/sotr/sotr.h"
 #include "lib/nn/conv.h"
 
 namespace iuq::model {
@@ -29,7 +30,8 @@ Entry entry() {
 // The one place that lists the segmenters.
 const std::map<std::string, Entry>& segmenters() {
   static const std::map<std::string, Entry> table = {{"condinst", entry<CondInst, CondInstConfig>()},
-                                                     {"solov2", entry<Solov2, Solov2Config>()}};
+                                                     {"solov2", entry<Solov2, Solov2Config>()},
+                                                     {"sotr", entry<Sotr, SotrConfig>()}};
   return table;
 }
 

@@ -6,16 +6,14 @@
 
 namespace iuq::model {
 
-void Solov2Config::check() const {
+void GridConfig::check_grid() const {
   const auto positive = [](const char* field, int64_t value) { check_config(value >= 1, field, value, ">= 1"); };
   positive("model.channels", channels);
-  positive("model.head_channels", head_channels);
-  positive("model.head_convs", head_convs);
   positive("model.mask_channels", mask_channels);
   positive("model.embedding", embedding);
   positive("model.groups", groups);
-  for (const int64_t width : {head_channels, mask_channels, embedding}) {
-    check_config(width % groups == 0, "model.groups", groups, "a divisor of head_channels, mask_channels and embedding");
+  for (const int64_t width : {mask_channels, embedding}) {
+    check_config(width % groups == 0, "model.groups", groups, "a divisor of mask_channels and embedding");
   }
   check_config(grids.size() == 5, "model.grids", grids, "five grid sizes");
   for (const int64_t grid : grids) check_config(grid >= 1 && grid <= 200, "model.grids", grids, "sizes in 1..200");
@@ -30,50 +28,68 @@ void Solov2Config::check() const {
   positive("model.max_detections", max_detections);
 }
 
-void from_json(const nlohmann::json& j, Solov2Config& c) {
-  ConfigReader read(j, "model");
+void GridConfig::read_grid(ConfigReader& read) {
   std::string name;
   read("name", name);
-  nn::from_json(read.section("backbone"), c.backbone);
-  read("channels", c.channels);
-  read("head_channels", c.head_channels);
-  read("head_convs", c.head_convs);
-  read("mask_channels", c.mask_channels);
-  read("embedding", c.embedding);
-  read("groups", c.groups);
-  read("grids", c.grids);
-  read("scales", c.scales);
-  read("sigma", c.sigma);
-  read("mask_weight", c.mask_weight);
-  read("score_threshold", c.score_threshold);
-  read("mask_threshold", c.mask_threshold);
-  read("nms_candidates", c.nms_candidates);
-  read("nms_sigma", c.nms_sigma);
-  read("update_threshold", c.update_threshold);
-  read("max_detections", c.max_detections);
-  read.done();
-  c.check();
+  nn::from_json(read.section("backbone"), backbone);
+  read("channels", channels);
+  read("mask_channels", mask_channels);
+  read("embedding", embedding);
+  read("groups", groups);
+  read("grids", grids);
+  read("scales", scales);
+  read("sigma", sigma);
+  read("mask_weight", mask_weight);
+  read("score_threshold", score_threshold);
+  read("mask_threshold", mask_threshold);
+  read("nms_candidates", nms_candidates);
+  read("nms_sigma", nms_sigma);
+  read("update_threshold", update_threshold);
+  read("max_detections", max_detections);
 }
 
-void to_json(nlohmann::json& j, const Solov2Config& c) {
-  j = {{"name", "solov2"},
-       {"backbone", c.backbone},
-       {"channels", c.channels},
-       {"head_channels", c.head_channels},
-       {"head_convs", c.head_convs},
-       {"mask_channels", c.mask_channels},
-       {"embedding", c.embedding},
-       {"groups", c.groups},
-       {"grids", c.grids},
-       {"scales", c.scales},
-       {"sigma", c.sigma},
-       {"mask_weight", c.mask_weight},
-       {"score_threshold", c.score_threshold},
-       {"mask_threshold", c.mask_threshold},
-       {"nms_candidates", c.nms_candidates},
-       {"nms_sigma", c.nms_sigma},
-       {"update_threshold", c.update_threshold},
-       {"max_detections", c.max_detections}};
+nlohmann::json GridConfig::grid_json(const char* name) const {
+  return {{"name", name},
+          {"backbone", backbone},
+          {"channels", channels},
+          {"mask_channels", mask_channels},
+          {"embedding", embedding},
+          {"groups", groups},
+          {"grids", grids},
+          {"scales", scales},
+          {"sigma", sigma},
+          {"mask_weight", mask_weight},
+          {"score_threshold", score_threshold},
+          {"mask_threshold", mask_threshold},
+          {"nms_candidates", nms_candidates},
+          {"nms_sigma", nms_sigma},
+          {"update_threshold", update_threshold},
+          {"max_detections", max_detections}};
 }
+
+void Solov2Config::read(ConfigReader& read) {
+  read_grid(read);
+  read("head_channels", head_channels);
+  read("head_convs", head_convs);
+  read.done();
+  check_grid();
+  check_config(head_convs >= 1, "model.head_convs", head_convs, ">= 1");
+  check_config(head_channels >= 1 && head_channels % groups == 0, "model.head_channels", head_channels,
+               "a multiple of model.groups");
+}
+
+nlohmann::json Solov2Config::json() const {
+  nlohmann::json j = grid_json("solov2");
+  j["head_channels"] = head_channels;
+  j["head_convs"] = head_convs;
+  return j;
+}
+
+void from_json(const nlohmann::json& j, Solov2Config& config) {
+  ConfigReader read(j, "model");
+  config.read(read);
+}
+
+void to_json(nlohmann::json& j, const Solov2Config& config) { j = config.json(); }
 
 }  // namespace iuq::model

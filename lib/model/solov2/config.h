@@ -6,14 +6,16 @@
 
 #include "lib/nn/resnet.h"
 
+namespace iuq {
+class ConfigReader;
+}
+
 namespace iuq::model {
 
-/// Section "model" of the config when its "name" is "solov2". Defaults are AdelaiDet's (models.md 3, "adet").
-struct Solov2Config {
+/// What segmenters with a query per grid cell share in section "model". Defaults are AdelaiDet's (models.md 3, "adet").
+struct GridConfig {
   nn::ResNetConfig backbone;
   int64_t channels = 256;        // of the FPN
-  int64_t head_channels = 512;   // of the category and kernel towers
-  int64_t head_convs = 4;        // layers in each tower
   int64_t mask_channels = 128;   // inside the mask branch
   int64_t embedding = 256;       // D, width of kernels and mask features
   int64_t groups = 32;           // of every group norm
@@ -28,7 +30,20 @@ struct Solov2Config {
   double nms_sigma = 2;           // Gaussian decay
   double update_threshold = 0.05; // decayed scores below are dropped
   int64_t max_detections = 100;   // per image
-  void check() const;
+
+ protected:
+  void check_grid() const;
+  void read_grid(ConfigReader& read);
+  nlohmann::json grid_json(const char* name) const;
+};
+
+/// Section "model" of the config when its "name" is "solov2".
+struct Solov2Config : GridConfig {
+  int64_t head_channels = 512;   // of the category and kernel towers
+  int64_t head_convs = 4;        // layers in each tower
+
+  void read(ConfigReader& read);
+  nlohmann::json json() const;
 };
 void from_json(const nlohmann::json& j, Solov2Config& config);
 void to_json(nlohmann::json& j, const Solov2Config& config);

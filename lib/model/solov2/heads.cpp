@@ -45,11 +45,16 @@ at::Tensor Solov2InstanceHeadImpl::run(const Tower& tower, at::Tensor x) {
   return x;
 }
 
-std::vector<at::Tensor> Solov2InstanceHeadImpl::forward(const std::vector<at::Tensor>& neck) {
-  IUQ_ASSERT(neck.size() == 5 && grids_.size() == 5);
+std::vector<at::Tensor> split_levels(const std::vector<at::Tensor>& neck) {
+  IUQ_ASSERT(neck.size() == 5);
   std::vector<at::Tensor> levels = neck;
   levels[0] = nn::resize_bilinear(neck[0], neck[0].size(2) / 2, neck[0].size(3) / 2);
   levels[4] = nn::resize_bilinear(neck[4], neck[3].size(2), neck[3].size(3));
+  return levels;
+}
+
+std::vector<at::Tensor> Solov2InstanceHeadImpl::forward(const std::vector<at::Tensor>& neck) {
+  const std::vector<at::Tensor> levels = split_levels(neck);
   std::vector<at::Tensor> categories, kernels;
   for (size_t l = 0; l < levels.size(); ++l) {
     const at::Tensor cells = nn::resize_bilinear(nn::with_coordinates(levels[l]), grids_[l], grids_[l]);
@@ -61,14 +66,15 @@ std::vector<at::Tensor> Solov2InstanceHeadImpl::forward(const std::vector<at::Te
   return categories;
 }
 
-Solov2MaskHeadImpl::Solov2MaskHeadImpl(const Solov2Config& config) {
+Solov2MaskHeadImpl::Solov2MaskHeadImpl(const GridConfig& config, bool with_coordinates)
+    : with_coordinates_(with_coordinates) {
   const auto all = register_module("convs_all_levels", std::make_shared<torch::nn::Module>("convs_all_levels"));
   for (int64_t l = 0; l < 4; ++l) {
     const auto level = all->register_module(std::to_string(l), std::make_shared<torch::nn::Module>("level"));
     auto& steps = levels_.emplace_back();
     for (int64_t j = 0; j < std::max<int64_t>(l, 1); ++j) {
       const auto step = level->register_module(cat("conv", j), std::make_shared<torch::nn::Module>("step"));
-      const int64_t in = j > 0 ? config.mask_channels : config.channels + (l == 3 ? 2 : 0);
+      const int64_t in = j > 0 ? config.mask_channels : config.channels + (l == 3 && with_coordinates ? 2 : 0);
       steps.push_back({step->register_module("0", nn::Conv(conv(in, config.mask_channels, 3, false))),
                        step->register_module("1", nn::GroupNorm(config.groups, config.mask_channels))});
     }
@@ -81,7 +87,7 @@ Solov2MaskHeadImpl::Solov2MaskHeadImpl(const Solov2Config& config) {
 at::Tensor Solov2MaskHeadImpl::forward(const std::vector<at::Tensor>& neck) {
   at::Tensor sum;
   for (size_t l = 0; l < levels_.size(); ++l) {
-    at::Tensor x = l == 3 ? nn::with_coordinates(neck[l]) : neck[l];
+    at::Tensor x = l == 3 && with_coordinates_ ? nn::with_coordinates(neck[l]) : neck[l];
     for (auto& step : levels_[l]) {
       x = step.norm->forward(step.conv->forward(x)).relu_();
       if (l > 0) x = nn::resize_bilinear(x, 2 * x.size(2), 2 * x.size(3));

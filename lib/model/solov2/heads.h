@@ -11,6 +11,9 @@
 
 namespace iuq::model {
 
+/// p2..p6 as the cell branches take them: p2 at half its size, p6 at p5's. Source: models.md 3.1.
+std::vector<at::Tensor> split_levels(const std::vector<at::Tensor>& neck);
+
 /// Category and kernel branches on the grids of five levels; names as AdelaiDet's ins_head. Source: models.md 3.1, 3.2.
 class Solov2InstanceHeadImpl : public torch::nn::Module {
  public:
@@ -32,7 +35,8 @@ TORCH_MODULE(Solov2InstanceHead);
 /// Unified mask features at stride 4; names as AdelaiDet's mask_head. Source: models.md 3.1, 3.2.
 class Solov2MaskHeadImpl : public torch::nn::Module {
  public:
-  explicit Solov2MaskHeadImpl(const Solov2Config& config);
+  /// `with_coordinates`: appended to p5.
+  Solov2MaskHeadImpl(const GridConfig& config, bool with_coordinates);
   /// p2..p6 (p6 is not used) -> [B, D, H, W] float32 >= 0 at stride 4.
   at::Tensor forward(const std::vector<at::Tensor>& neck);
 
@@ -41,6 +45,7 @@ class Solov2MaskHeadImpl : public torch::nn::Module {
     nn::Conv conv;
     nn::GroupNorm norm;
   };
+  bool with_coordinates_;
   std::vector<std::vector<Step>> levels_;
   nn::Conv out_{nullptr};
   nn::GroupNorm out_norm_{nullptr};

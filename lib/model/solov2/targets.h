@@ -22,6 +22,6 @@ struct Solov2Targets {
 
 /// Which grid cells of one image answer for which instance. Canvas sides multiples of 4.
 /// An image without instances has only background. Source: models.md 3.3, adet/modeling/solov2/solov2.py.
-Solov2Targets solov2_targets(const view::GroundTruth& truth, const Solov2Config& config);
+Solov2Targets solov2_targets(const view::GroundTruth& truth, const GridConfig& config);
 
 }  // namespace iuq::model

@@ -56,6 +56,22 @@ std::vector<Rule> solov2_solo() {
   };
 }
 
+// SOTR has one spelling, detectron2's; what it shares with SOLOv2 is in those rules.
+std::vector<Rule> sotr() {
+  const std::string blocks = "cate_head.transformer.layers.blocks.";
+  std::vector<Rule> rules = {
+      {"cate_head.cate_pred.{*}", ""},
+      {"cate_head.kernel_pred.{*}", ""},
+      {blocks + "{i}.{j}.g", ""},
+      {blocks + "{i}.{j}.fn.g", ""},
+      {blocks + "{i}.{j}.fn.fn.{*}.weight", ""},
+      {blocks + "{i}.{j}.fn.fn.{*}.bias", ""},
+      {blocks + "{i}.{j}.fn.{k}.{*}", ""},
+  };
+  for (Rule& rule : rules) rule.theirs = rule.ours;
+  return rules;
+}
+
 // P3 is the finest level, and P6 and P7 are convolutions. Source: models.md 2.2.
 std::vector<Rule> condinst_mmdet() {
   const std::string fcos = "proposal_generator.fcos_head.", mask = "mask_head.mask_feature_head.";
@@ -93,7 +109,7 @@ std::vector<Rule> operator+(std::vector<Rule> a, const std::vector<Rule>& b) {
 
 // Our names are detectron2's: the left column of the tables, on both sides.
 std::vector<Rule> identity() {
-  std::vector<Rule> rules = resnet_torchvision("") + fpn_mmdet() + solov2_mmdet() + condinst_mmdet() + condinst_more();
+  std::vector<Rule> rules = resnet_torchvision("") + fpn_mmdet() + solov2_mmdet() + sotr() + condinst_mmdet() + condinst_more();
   for (Rule& rule : rules) rule.theirs = rule.ours;
   return rules;
 }

@@ -31,8 +31,8 @@ inline void fill_parameter(const std::string& name, const at::Tensor& tensor) {
     return name.size() >= end.size() && name.compare(name.size() - end.size(), end.size(), end) == 0;
   };
   double low = -0.1, high = 0.1;
-  if (tensor.dim() == 4) {
-    high = 1.4 * std::sqrt(3.0 / static_cast<double>(tensor[0].numel()));
+  if (tensor.dim() > 1) {
+    high = (tensor.dim() == 4 ? 1.4 : 0.02) * std::sqrt(3.0 / static_cast<double>(tensor[0].numel()));
     low = -high;
   } else if (ends("running_var") || ends(".weight")) {
     low = 0.5, high = 1.5;

@@ -5,7 +5,7 @@
 #include "lib/model/solov2/matrix_nms.h"
 #include "lib/model/solov2/solov2.h"
 #include "lib/model/solov2/targets.h"
-#include "tests/unit/model/parity.h"
+#include "tests/unit/model/grid_parity.h"
 
 // The numbers come from AdelaiDet itself: scripts/gen_fixtures_solov2.py, whose header defines the formulas.
 
@@ -14,38 +14,6 @@ namespace {
 using namespace iuq;
 using namespace iuq::model;
 using namespace iuq::test;
-
-void check_network(const char* file) {
-  const json data = fixture(file);
-  const auto segmenter = make_segmenter(data.at("model"), data.at("classes"), /*seed=*/0);
-  const Count count = fill_segmenter(*segmenter);
-  CHECK(count.names == data.at("names"));
-  CHECK(count.elements == data.at("parameters"));
-  segmenter->eval();
-  const torch::NoGradGuard guard;
-  for (const json& run : data.at("runs")) {
-    const auto shape = run.at("input").get<std::vector<int64_t>>();
-    INFO("input " << run.at("input").dump());
-    Frame frame;
-    frame.canvas = {shape[2], shape[3]};
-    frame.valid.assign(static_cast<size_t>(shape[0]), frame.canvas);
-    const FeaturePyramid maps = segmenter->backbone(formula("input", shape, -2, 2));
-    const Encoded encoded = segmenter->encode(maps, frame);
-    std::vector<at::Tensor> logits;
-    for (const json& cell : run.at("cells")) {
-      const at::Tensor kernels = encoded.dense.at(5 + cell[1].get<size_t>())[cell[0].get<int64_t>()];
-      const at::Tensor kernel = kernels.select(2, cell[3].get<int64_t>()).select(1, cell[2].get<int64_t>());
-      logits.push_back(at::einsum("d,dhw->hw", {kernel, encoded.mask_features[cell[0].get<int64_t>()]}));
-    }
-    std::vector<at::Tensor> outputs = maps;
-    outputs.insert(outputs.end(), encoded.neck.begin(), encoded.neck.end());
-    outputs.insert(outputs.end(), encoded.dense.begin(), encoded.dense.end());
-    outputs.push_back(encoded.mask_features);
-    outputs.push_back(at::stack(logits));
-    REQUIRE(outputs.size() == run.at("outputs").size());
-    for (size_t i = 0; i < outputs.size(); ++i) check_output(run.at("outputs")[i], outputs[i]);
-  }
-}
 
 }  // namespace
 
