@@ -22,14 +22,14 @@ CONFIGURE = cmake -S . -B $(BUILD) -G Ninja -DCMAKE_BUILD_TYPE=Release -DIUQ_TOR
 NINJA = nice ninja -j$(JOBS)
 CTEST = ctest --output-on-failure --no-tests=error
 
-.PHONY: help deps configure all tools test check test-all test-system-torch demo run bench bench-eval lint format install clean \
+.PHONY: help deps configure all tools test check test-all test-sanitized test-system-torch demo run bench bench-eval lint format install clean \
   update-golden
 
 help: ## print this map
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' Makefile
 	@echo
 	@echo "  make run RECIPE=coco DATA=/data/coco MODEL=condinst FROM=20 TO=41 DRY=1 LAUNCH=pipelines/launch/slurm.sh"
-	@echo "  recipes: $(basename $(notdir $(filter-out %/common.sh,$(wildcard pipelines/*.sh))))"
+	@echo "  recipes: $(basename $(notdir $(wildcard pipelines/*.json)))"
 
 deps: ## install what is missing to build: compiler, libraries, LibTorch
 	@scripts/deps.sh
@@ -57,6 +57,9 @@ test-system-torch: ## build the libraries and unit tests against libtorch-dev in
 	@IUQ_TORCH=system scripts/deps.sh
 	@$(MAKE) --no-print-directory BUILD=build-system IUQ_TORCH=system unit-tests
 
+test-sanitized: configure ## the evaluator in build-asan/ under sanitizers: unit tests, broken inputs, 15 s of each fuzzer
+	JOBS=$(JOBS) tests/fuzz/run.sh
+
 .PHONY: unit-tests
 unit-tests: configure
 	$(NINJA) -C $(BUILD) iuq_unit_tests
@@ -66,6 +69,7 @@ demo: tools ## the whole chain on a made-up data set: base, control and method t
 	@pipelines/toy.sh
 
 run: $(if $(DRY),,tools) ## run a recipe: RECIPE= MODEL= DATA= WEIGHTS= SHARDS= FROM= TO= DRY=1 FORCE=1 REPLACE=1 LAUNCH=
+	@[[ -e pipelines/$(RECIPE).json ]] || { echo "make: no recipe $(RECIPE); there are: $(basename $(notdir $(wildcard pipelines/*.json)))" >&2; exit 64; }
 	@pipelines/$(RECIPE).sh
 
 bench: all ## time the hot parts, one at a time
@@ -84,11 +88,11 @@ format: ## clang-format the C++ files that differ from the last commit
 	@scripts/deps.sh format
 	scripts/format.sh
 
-install: all ## install the tools into PREFIX/bin (default /usr/local)
+install: tools ## install the tools into PREFIX/bin (default /usr/local)
 	cmake --install $(BUILD)
 
 update-golden: all ## rewrite the expected outputs of the command line tests; look at git diff afterwards
 	UPDATE=1 ctest --test-dir $(BUILD) -L '^cli$$'
 
-clean: ## remove build/ and build-system/; runs/ and .deps/ stay
-	rm -rf $(BUILD) build-system
+clean: ## remove build/, build-system/ and build-asan/; runs/ and .deps/ stay
+	rm -rf $(BUILD) build-system build-asan

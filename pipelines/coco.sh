@@ -25,6 +25,9 @@ DATA_DONE=$(done_file 10-data)
 # Nothing is made here: this stage digests the annotation files once, for all the others.
 stage 10-data "$TRAIN" "$VAL" -- ls -d "$TRAIN" "$VAL" "$TRAIN_IMAGES" "$VAL_IMAGES"
 
+if [[ -z ${WEIGHTS:-} && ,${MODEL:-}, != *,mini,* ]]; then
+  say "warning: without WEIGHTS the backbone starts at random, with the frozen norms of a pretrained one; this will not train well"
+fi
 if [[ -n ${WEIGHTS:-} ]]; then
   BASE_WEIGHTS=$RUN/weights.safetensors
   WEIGHTS_DONE=$(done_file 12-weights)

@@ -31,12 +31,11 @@ int main(int argc, char** argv) {
     tool.offer(cli::kConfig | cli::kOutput | cli::kDevice | cli::kThreads | cli::kShard);
     tool.parse();
     tool.section("mine").get_to(config);
+    tool.print_config_if_asked({{"seed", tool.seed()}, {"mine", config}});
     const model::Checkpoint checkpoint = model::load_checkpoint(model_path);
     view::InputConfig input = checkpoint.input;
     tool.section("input").get_to(input);
     const nlohmann::json effective = {{"seed", tool.seed()}, {"mine", config}, {"input", input}};
-    tool.print_config_if_asked(effective);
-
     const auto store = cache::FeatureStore::open(features);
     io::Provenance provenance("iuq-mine", effective);
     provenance.add_file("annotations", annotations);
@@ -53,7 +52,10 @@ int main(int argc, char** argv) {
     checkpoint.segmenter->to(device);
     const uniq::MineJob job{dataset, store, *checkpoint.segmenter, input, config, tool.seed(), device, tool.shard()};
     uniq::check_mine_job(job);
-    if (tool.dry_run()) return 0;
+    if (tool.dry_run()) {
+      log::info(iuq::cat("would mine the scenes of \"", annotations, "\" into \"", output, "\"; digest ", provenance.digest()));
+      return 0;
+    }
     io::make_folders(io::folder_of(output));
     uniq::NegativesTable table = uniq::mine_negatives(job);
     table.provenance = provenance.to_json().dump();

@@ -64,6 +64,11 @@ class Resolver {
                       harvest.ids[first_foreign][0], ", which is not in the annotations; ", records.size() - foreign, " of ",
                       records.size(), " results have an image of this annotation file"));
     }
+    const auto unlisted = std::count_if(records.begin(), records.end(), [](const Detection& d) { return d.category == kUnlisted; });
+    if (unlisted > 0) {
+      log::warning(cat("\"", path_, "\": ", unlisted, " of ", records.size(), " results have a category_id that the annotations do "
+                       "not list, and do not count"));
+    }
     const bool lvis = config_.protocol == Protocol::kLvis;
     if (lvis) keep_best_of_images(records);
     std::erase_if(records, [](const Detection& d) { return d.category == kUnlisted; });

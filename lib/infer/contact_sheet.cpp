@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "lib/base/error.h"
+#include "lib/base/log.h"
 #include "lib/data/annotations.h"
 #include "lib/data/draw.h"
 #include "lib/io/atomic_file.h"
@@ -53,11 +54,17 @@ void write_contact_sheet(const std::string& annotations, const std::string& imag
   const data::Dataset dataset = data::Dataset::load(annotations);
   std::vector<const data::Image*> chosen;
   ByImage results;
+  // Images with annotations, if there are any at all: a test set has none.
+  const bool annotated = !dataset.annotations().empty();
   for (const data::Image& image : dataset.images()) {
     if (static_cast<int64_t>(chosen.size()) == count) break;
-    if (image.count == 0) continue;
+    if (image.count == 0 && annotated) continue;
     chosen.push_back(&image);
     results[image.id];
+  }
+  if (chosen.empty()) {
+    log::warning(cat("\"", annotations, "\" has no images; no contact sheet is drawn"));
+    return;
   }
   read_results(predictions, dataset, min_score, results);
   std::vector<data::Pixels> pictures;

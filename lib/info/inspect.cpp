@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <filesystem>
 #include <fstream>
 #include <sstream>
 
@@ -175,6 +176,11 @@ void inspect_object(FileReport& report, bool deep) {
     return;
   }
   const json value = io::read_json(report.path);
+  if (value.contains("recipe") && value.contains("results")) {
+    report.kind = "summary";
+    report.facts = {{"recipe", value["recipe"]}, {"results", value["results"]}};
+    return;
+  }
   if (value.value("format", json()) != "iuq-ap") bad(report.path, "is a JSON object that is none of iuq's files");
   report.kind = "ap";
   if (!value.contains("stats") || !value["stats"].is_object()) bad(report.path, "has no object \"stats\"");
@@ -183,6 +189,7 @@ void inspect_object(FileReport& report, bool deep) {
 }
 
 void inspect_content(FileReport& report, bool deep) {
+  if (std::filesystem::is_directory(report.path)) bad(report.path, "is a folder; name the files in it");
   std::ifstream in(report.path, std::ios::binary);
   if (!in) throw Error(ErrorCode::kNoInput, cat("cannot open \"", report.path, "\""));
   std::array<char, 16> head{};

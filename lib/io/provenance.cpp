@@ -101,6 +101,13 @@ void check_provenance(const json& provenance, const std::string& where) {
   if (!ok) throw Error(ErrorCode::kBadData, cat("\"", where, "\" has no valid provenance; it was not made by iuq"));
 }
 
+std::string input_digest(const json& provenance, const std::string& name) {
+  for (const json& input : provenance.at("entries").back().value("inputs", json::array())) {
+    if (input.value("name", "") == name) return input.value("digest", "");
+  }
+  return "";
+}
+
 void write_sidecar(const std::string& path, const Provenance& provenance) {
   if (path != "-") write_json(path + ".provenance.json", provenance.to_json());
 }

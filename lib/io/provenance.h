@@ -45,6 +45,9 @@ const std::string& built_with();      // "GNU 12.2.0, HDF5 1.10.8, OpenCV 4.6.0,
 /// Checks that `provenance` read from `where` has the shape above. Error(kBadData).
 void check_provenance(const nlohmann::json& provenance, const std::string& where);
 
+/// Digest of the input of that name which the last entry states, "" without one.
+std::string input_digest(const nlohmann::json& provenance, const std::string& name);
+
 /// For outputs whose format has no place for it (a COCO results list): `path`.provenance.json beside it.
 void write_sidecar(const std::string& path, const Provenance& provenance);
 /// null when there is none.

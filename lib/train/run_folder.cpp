@@ -11,6 +11,7 @@
 #include "lib/base/error.h"
 #include "lib/base/log.h"
 #include "lib/io/atomic_file.h"
+#include "lib/io/folder_lock.h"
 #include "lib/io/json_file.h"
 #include "lib/io/provenance.h"
 #include "lib/io/safetensors.h"
@@ -49,7 +50,12 @@ RunFolder::RunFolder(std::string path) : path_(std::move(path)) {}
 std::string RunFolder::model_path() const { return path_ + "/model.safetensors"; }
 std::string RunFolder::metrics_path() const { return path_ + "/metrics.jsonl"; }
 
+void RunFolder::lock() {
+  if (!lock_) lock_ = std::make_shared<io::FolderLock>(path_);
+}
+
 bool RunFolder::prepare(const io::Provenance& provenance, bool resume, bool force) {
+  if (io::exists(path_)) lock();
   if (force) {
     std::error_code error;
     for (const std::string& old : {model_path(), metrics_path(), path_ + "/checkpoints"}) fs::remove_all(old, error);
@@ -73,6 +79,7 @@ bool RunFolder::prepare(const io::Provenance& provenance, bool resume, bool forc
 
 void RunFolder::begin() {
   io::make_folders(path_ + "/checkpoints");
+  lock();
   if (!latest_checkpoint()) {
     std::error_code error;
     fs::remove(metrics_path(), error);  // of a run that died before its first checkpoint

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
@@ -11,6 +12,7 @@
 #include <vector>
 
 namespace iuq::io {
+class FolderLock;
 class Provenance;
 }
 
@@ -35,7 +37,8 @@ class RunFolder {
   explicit RunFolder(std::string path);
 
   /// Looks at what is there. True: complete and of this digest. Error(kCannotCreate) if it is a run of another digest,
-  /// or an unfinished one and neither `resume` nor `force` was given. With `force` old content is removed.
+  /// or an unfinished one and neither `resume` nor `force` was given, or another process works there. With `force` old
+  /// content is removed.
   bool prepare(const io::Provenance& provenance, bool resume, bool force);
   /// Makes the folder. Called when the first batch is there, so that a run that cannot start leaves nothing.
   void begin();
@@ -54,7 +57,10 @@ class RunFolder {
   std::string metrics_path() const;
 
  private:
+  void lock();  // nobody else may work here; Error(kCannotCreate)
+
   std::string path_;
+  std::shared_ptr<io::FolderLock> lock_;
 };
 
 }  // namespace iuq::train

@@ -134,9 +134,7 @@ void Trainer::resume_from(const std::string& checkpoint) {
 
 BatchPlan Trainer::plan(const BatchSource& source) const {
   const std::vector<int64_t> images = data::training_images(dataset_, job_.train.drop_empty);
-  if (images.empty()) {
-    throw Error(ErrorCode::kBadData, cat("\"", job_.annotations, "\" has no image with instances to train on"));
-  }
+  IUQ_ASSERT(!images.empty());
   Confusable confusable;
   if (negatives_ && job_.uniq.batching == "mined") {
     confusable = [this](int64_t image) {
@@ -279,6 +277,14 @@ void check_job(const TrainJob& job) {
   }
 }
 
+// Pixels mined for other instances would be taken for this run's hard ones.
+void check_negatives(const uniq::Negatives& negatives, const io::Provenance& provenance, const TrainJob& job) {
+  const std::string mined = io::input_digest(json::parse(negatives.provenance()), "annotations");
+  if (mined == io::input_digest(provenance.to_json(), "annotations")) return;
+  throw Error(ErrorCode::kBadData, cat("the negatives were mined with other annotations than \"", job.annotations,
+                                       "\"; mine again with these"));
+}
+
 }  // namespace
 
 bool train(const TrainJob& job, const std::string& output, bool resume, bool force, bool dry_run) {
@@ -289,8 +295,13 @@ bool train(const TrainJob& job, const std::string& output, bool resume, bool for
   std::shared_ptr<const uniq::Negatives> negatives;
   if (!job.negatives.empty()) negatives = std::make_shared<uniq::Negatives>(uniq::Negatives::load(job.negatives));
   const io::Provenance provenance = provenance_of(job, store.get(), negatives.get());
+  if (negatives) check_negatives(*negatives, provenance, job);
   RunFolder folder(output);
+  if (data::training_images(dataset, job.train.drop_empty).empty()) {
+    throw Error(ErrorCode::kBadData, cat("\"", job.annotations, "\" has no image with instances to train on"));
+  }
   if (dry_run) {
+    if (!force && folder.prepare(provenance, resume, force)) return false;
     log::info(cat("would train ", job.train.steps, " steps of ", job.train.batch, " images on ", dataset.images().size(),
                   " images into \"", output, "\"; digest ", provenance.digest()));
     return true;

@@ -28,6 +28,17 @@ for wait_for in 5 15 25; do
   [[ $(weights whole/model.safetensors) == "$(weights killed/model.safetensors)" ]] || fail "weights differ after kill at $wait_for"
 done
 
+# Two at once in one folder: the second is refused, the first is not disturbed.
+rm -rf busy
+"${train[@]}" -o busy & pid=$!
+until [[ -e busy/checkpoints ]]; do sleep 0.02; done
+rc=0
+"${train[@]}" -o busy --force 2>message || rc=$?
+(( rc == 73 )) || fail "a second run in the same folder exits $rc, not 73"
+grep -q "another process is at work" message || fail "a second run is told: $(<message)"
+wait "$pid" || fail "a run is disturbed by another"
+[[ $(weights whole/model.safetensors) == "$(weights busy/model.safetensors)" ]] || fail "a run is changed by another"
+
 # A signal that can be caught: a checkpoint of the last step, exit 75.
 rm -rf stopped
 "${train[@]}" -o stopped 2>/dev/null & pid=$!

@@ -2,6 +2,7 @@
 
 #include <sched.h>
 
+#include <algorithm>
 #include <iostream>
 #include <new>
 #include <nlohmann/json.hpp>
@@ -87,6 +88,10 @@ void Tool::offer(unsigned offers) {
 }
 
 void Tool::parse() {
+  // What a config comes to can be asked without anything to use it on.
+  if (std::any_of(argv_, argv_ + argc_, [](const char* word) { return std::string(word) == "--print-config"; })) {
+    for (CLI::Option* option : app_.get_options()) option->required(false);
+  }
   try {
     app_.parse(argc_, argv_);
   } catch (const CLI::CallForHelp&) {
