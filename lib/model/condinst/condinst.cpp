@@ -106,7 +106,9 @@ Queries CondInst::assign(const Encoded& encoded, const std::vector<view::GroundT
     }
   }
   const at::Tensor& like = encoded.mask_features;
-  const auto integers = [&](const std::vector<int64_t>& values) { return torch::tensor(values, at::kLong).to(like.device()); };
+  const auto integers = [&](const std::vector<int64_t>& values) {
+    return torch::tensor(values, at::kLong).to(like.device());
+  };
   const auto floats = [&](const std::vector<float>& values, int64_t width) {
     return torch::tensor(values, at::kFloat).view({-1, width}).to(like.device());
   };
@@ -157,7 +159,8 @@ at::Tensor CondInst::semantic_loss(const Encoded& encoded, const std::vector<vie
   for (size_t b = 0; b < truth.size(); ++b) {
     if (truth[b].count() == 0) continue;
     const at::Tensor masks = truth[b].masks.to(logits.device());
-    const at::Tensor order = at::argsort(masks.flatten(1).sum(1), /*stable=*/true, 0, /*descending=*/false).to(at::kCPU);
+    const at::Tensor areas = masks.flatten(1).sum(1);
+    const at::Tensor order = at::argsort(areas, /*stable=*/true, 0, /*descending=*/false).to(at::kCPU);
     const at::Tensor cells = every(masks, kStride);  // [N, H, W]
     at::Tensor label = at::full(cells[0].sizes(), -1, logits.options().dtype(at::kLong));
     for (int64_t i = order.size(0); i-- > 0;) {  // the smallest instance comes last and stays, of equal ones the first
@@ -237,12 +240,13 @@ at::Tensor CondInst::pixel_logits(const Queries& queries, const PixelSet& pixels
     return (points.unsqueeze(2) - at) / sizes.view({-1, 1, 1});
   };
   const int64_t count = pixels.embeddings.size(0);
-  const int64_t block = std::max<int64_t>(1, kHiddenAtOnce / std::max<int64_t>(1, queries.count() * config_.dynamic_channels));
+  const int64_t per_pixel = std::max<int64_t>(1, queries.count() * config_.dynamic_channels);
+  const int64_t block = std::max<int64_t>(1, kHiddenAtOnce / per_pixel);
   std::vector<at::Tensor> logits;
   for (int64_t first = 0; first == 0 || first < count; first += block) {
     const int64_t last = std::min(first + block, count);
-    logits.push_back(dynamic_masks(queries.vectors, pixels.embeddings.slice(0, first, last).t(), coordinates(first, last),
-                                   config_.dynamic_channels));
+    const at::Tensor features = pixels.embeddings.slice(0, first, last).t();
+    logits.push_back(dynamic_masks(queries.vectors, features, coordinates(first, last), config_.dynamic_channels));
   }
   return logits.size() == 1 ? logits[0] : at::cat(logits, 1);  // [Q, P]
 }
@@ -280,8 +284,11 @@ Prediction CondInst::predict_one(const Encoded& encoded, const std::vector<at::T
   const at::Tensor distances = by_location(encoded.dense, kBox)[image].index_select(0, location);
   const at::Tensor stride = at::bitwise_left_shift(at::Scalar(kStride), place.slice(1, 2, 3).to(at::kLong));  // [K, 1]
   const at::Tensor points = place.slice(1, 0, 2);
-  const at::Tensor boxes = at::cat({points - distances.slice(1, 0, 2) * stride, points + distances.slice(1, 2, 4) * stride}, 1);
-  at::Tensor rows = box_nms(boxes, at::cat(score_of), at::cat(label_of), config_.nms_iou).slice(0, 0, config_.max_detections);
+  const at::Tensor boxes =
+      at::cat({points - distances.slice(1, 0, 2) * stride, points + distances.slice(1, 2, 4) * stride}, 1);
+  const at::Tensor scores = at::cat(score_of);
+  const at::Tensor labels = at::cat(label_of);
+  at::Tensor rows = box_nms(boxes, scores, labels, config_.nms_iou).slice(0, 0, config_.max_detections);
 
   const view::Size valid = encoded.frame.valid.at(static_cast<size_t>(image));
   const at::Tensor kept = boxes.index_select(0, rows);
@@ -290,11 +297,11 @@ Prediction CondInst::predict_one(const Encoded& encoded, const std::vector<at::T
     return cut(kept.select(1, axis + 2)) - cut(kept.select(1, axis));
   };
   rows = rows.index_select(0, at::nonzero((extent(0, valid.width) > 0) & (extent(1, valid.height) > 0)).flatten());
-  const at::Tensor vectors = by_location(encoded.dense, kController)[image].index_select(0, location.index_select(0, rows));
+  const at::Tensor vectors =
+      by_location(encoded.dense, kController)[image].index_select(0, location.index_select(0, rows));
   const at::Tensor logits = masks_on(vectors, place.index_select(0, rows), encoded.mask_features[image]);
   const at::Tensor large = aligned_bilinear(logits.unsqueeze(1), kStride / config_.mask_out_stride).squeeze(1);
-  return {at::cat(score_of).index_select(0, rows), at::cat(label_of).index_select(0, rows), at::sigmoid(large),
-          config_.mask_threshold};
+  return {scores.index_select(0, rows), labels.index_select(0, rows), at::sigmoid(large), config_.mask_threshold};
 }
 
 at::Tensor CondInst::to_canvas(const at::Tensor& masks, view::Size canvas) {
