@@ -86,7 +86,7 @@ TEST_CASE("safetensors: what is written is read back", "[io][property]") {
     CHECK(found->dtype == tensor.dtype);
     CHECK(found->shape == tensor.shape);
     REQUIRE(found->bytes == tensor.bytes);
-    CHECK(std::memcmp(found->data, tensor.data, tensor.bytes) == 0);
+    CHECK((tensor.bytes == 0 || std::memcmp(found->data, tensor.data, tensor.bytes) == 0));
     CHECK(reinterpret_cast<uintptr_t>(found->data) % size_of(found->dtype) == 0);
   }
   CHECK(back.tensors.front().first == "step");  // largest elements first
