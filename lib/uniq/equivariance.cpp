@@ -6,22 +6,23 @@ namespace iuq::uniq {
 namespace {
 
 // The first P images of a map [B, C, H, W], each seen through its own g.
-at::Tensor transformed(const at::Tensor& map, int64_t stride, const PairBatch& batch, view::Alignment alignment) {
+at::Tensor transformed(const at::Tensor& map, int64_t stride, const std::vector<view::ViewTransform>& pairs,
+                       view::Alignment alignment) {
   std::vector<at::Tensor> maps;
-  for (size_t i = 0; i < batch.pairs.size(); ++i) {
-    maps.push_back(batch.pairs[i].apply_features(map[static_cast<int64_t>(i)], stride, alignment));
+  for (size_t i = 0; i < pairs.size(); ++i) {
+    maps.push_back(pairs[i].apply_features(map[static_cast<int64_t>(i)], stride, alignment));
   }
   return at::stack(maps);  // [P, C, H, W]
 }
 
-model::FeaturePyramid transformed(const model::FeaturePyramid& pyramid, const PairBatch& batch,
-                                  view::Alignment alignment) {
+model::FeaturePyramid transformed(const model::FeaturePyramid& pyramid, view::Size canvas,
+                                  const std::vector<view::ViewTransform>& pairs, view::Alignment alignment) {
   model::FeaturePyramid out;
   for (const at::Tensor& level : pyramid) {
-    const int64_t stride = batch.encoded.frame.canvas.height / level.size(2);
+    const int64_t stride = canvas.height / level.size(2);
     // Levels coarser than the backbone's need not divide the canvas; no mask branch reads them.
-    const bool on_grid = stride <= 32 && stride * level.size(2) == batch.encoded.frame.canvas.height;
-    out.push_back(on_grid ? transformed(level, stride, batch, alignment) : at::Tensor());
+    const bool on_grid = stride <= 32 && stride * level.size(2) == canvas.height;
+    out.push_back(on_grid ? transformed(level, stride, pairs, alignment) : at::Tensor());
   }
   return out;
 }
@@ -41,23 +42,24 @@ model::Queries of_second_half(const model::Queries& queries, int64_t pairs) {
 
 }  // namespace
 
+at::Tensor transformed_mask_features(model::Segmenter& segmenter, const model::FeaturePyramid& backbone,
+                                     const model::Encoded& encoded, const std::vector<view::ViewTransform>& pairs,
+                                     const std::string& equi_at) {
+  const view::Alignment alignment = segmenter.alignment();
+  if (equi_at == "mask_features") return transformed(encoded.mask_features, segmenter.mask_stride(), pairs, alignment);
+  const view::Size canvas = encoded.frame.canvas;
+  const model::Frame frame{canvas, std::vector<view::Size>(pairs.size(), canvas)};
+  if (equi_at == "neck") return segmenter.mask_features(transformed(encoded.neck, canvas, pairs, alignment), frame);
+  return segmenter.mask_features(segmenter.neck(transformed(backbone, canvas, pairs, alignment)), frame);
+}
+
 at::Tensor equivariance_loss(model::Segmenter& segmenter, const PairBatch& batch, const UniqConfig& config) {
   const auto pairs = static_cast<int64_t>(batch.pairs.size());
-  const view::Alignment alignment = segmenter.alignment();
-  model::Frame frame{batch.encoded.frame.canvas, {}};
-  for (int64_t i = 0; i < pairs; ++i) frame.valid.push_back(frame.canvas);
-
-  at::Tensor features;
-  if (config.equi_at == "mask_features") {
-    features = transformed(batch.encoded.mask_features, segmenter.mask_stride(), batch, alignment);
-  } else if (config.equi_at == "neck") {
-    features = segmenter.mask_features(transformed(batch.encoded.neck, batch, alignment), frame);
-  } else {
-    features = segmenter.mask_features(segmenter.neck(transformed(batch.backbone, batch, alignment)), frame);
-  }
+  const at::Tensor features =
+      transformed_mask_features(segmenter, batch.backbone, batch.encoded, batch.pairs, config.equi_at);
   std::vector<at::Tensor> valid;
   for (const view::ViewTransform& g : batch.pairs) {
-    valid.push_back(g.valid(frame.canvas, segmenter.mask_stride(), alignment));
+    valid.push_back(g.valid(batch.encoded.frame.canvas, segmenter.mask_stride(), segmenter.alignment()));
   }
   const std::vector<view::GroundTruth> truth(batch.truth.begin() + pairs, batch.truth.end());
   return segmenter.mask_loss(of_second_half(batch.queries, pairs), features, truth,

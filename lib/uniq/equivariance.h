@@ -2,6 +2,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <string>
 #include <vector>
 
 #include "lib/model/segmenter.h"
@@ -18,6 +19,13 @@ struct PairBatch {
   const std::vector<view::GroundTruth>& truth;         // B
   const std::vector<view::ViewTransform>& pairs;       // P
 };
+
+/// The mask features of the first P images as seen through g: g acts on what `equi_at` (as in UniqConfig) names, and all
+/// that comes after it is computed anew in the frame of g(I).
+///   backbone, encoded  of at least P images on one canvas; pairs P   ->  [P, D, H, W] float32, gradients flow
+at::Tensor transformed_mask_features(model::Segmenter& segmenter, const model::FeaturePyramid& backbone,
+                                     const model::Encoded& encoded, const std::vector<view::ViewTransform>& pairs,
+                                     const std::string& equi_at);
 
 /// The equivariance loss: the queries of g(I), applied to the transformed features of I, give the transformed masks.
 ///   returns [] float32: the segmenter's own mask loss, unweighted by lambda; 0 when g(I) has no query.
