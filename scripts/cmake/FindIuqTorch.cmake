@@ -28,6 +28,22 @@ target_link_libraries(iuq_torch INTERFACE
   ${_library_dir}/libc10.so Threads::Threads)
 target_link_options(iuq_torch INTERFACE -Wl,-rpath,${_library_dir})
 
+# LibTorch's own OpenMP runtime, for iuq_parallel_sources: a second one in the process would have threads of its own. A wheel
+# brings its runtime along, the distribution's LibTorch uses the compiler's.
+file(GLOB _openmp ${_library_dir}/libgomp*.so*)
+include(CheckCXXCompilerFlag)
+check_cxx_compiler_flag(-fopenmp IUQ_OPENMP)
+if(_openmp)
+  list(GET _openmp 0 _openmp)
+elseif(IUQ_TORCH_ROOT STREQUAL "/usr")
+  set(_openmp gomp)
+else()
+  set(IUQ_OPENMP FALSE)
+  message(STATUS "LibTorch's OpenMP runtime was not found: own kernels run on one thread")
+endif()
+add_library(iuq_openmp INTERFACE)
+target_link_libraries(iuq_openmp INTERFACE ${_openmp})
+
 # The one precompiled header; areas reuse it, so their flags must be the same as these.
 if(NOT EXISTS ${CMAKE_BINARY_DIR}/pch.cpp)  # rewriting it would rebuild the library at each configure
   file(WRITE ${CMAKE_BINARY_DIR}/pch.cpp "")

@@ -23,3 +23,13 @@ function(iuq_area name)
     target_precompile_headers(iuq_${name} REUSE_FROM iuq_pch)
   endif()
 endfunction()
+
+# iuq_parallel_sources(AREA a.cpp ...): at::parallel_for in these files uses LibTorch's threads. Its body is in a header and
+# runs on one thread unless compiled with OpenMP.
+function(iuq_parallel_sources name)
+  if(IUQ_OPENMP)
+    # The precompiled header is made without OpenMP and serves no file with it.
+    set_source_files_properties(${ARGN} PROPERTIES COMPILE_OPTIONS -fopenmp SKIP_PRECOMPILE_HEADERS ON)
+    target_link_libraries(iuq_${name} PUBLIC iuq_openmp)
+  endif()
+endfunction()
