@@ -18,7 +18,7 @@ struct TrainConfig {
   double backbone_lr = 1;           // factor on lr for the backbone
   double momentum = 0.9;            // sgd
   double weight_decay = 1e-4;
-  double norm_weight_decay = 0;     // of norm layers
+  double norm_weight_decay = 0;     // of norm layers, embeddings and position tables
   std::string schedule = "step";    // "step" (milestones), "cosine" (to 0) or "constant"
   std::vector<int64_t> milestones = {60000, 80000};  // "step": lr * 0.1 from each on
   int64_t warmup = 1000;            // steps of linear warm-up

@@ -5,9 +5,11 @@
 #include <torch/version.h>
 
 #include <map>
+#include <set>
 
 #include "lib/base/error.h"
 #include "lib/model/segmenter.h"
+#include "lib/nn/undecayed.h"
 
 namespace iuq::train {
 namespace {
@@ -19,9 +21,25 @@ void* state_key(const at::Tensor& parameter) { return parameter.unsafeGetTensorI
 std::string state_key(const at::Tensor& parameter) { return c10::guts::to_string(parameter.unsafeGetTensorImpl()); }
 #endif
 
-bool is_norm(const std::string& name, const at::Tensor& parameter) {
-  // One-dimensional weights belong to norm layers; a bias does when its layer's weight does.
-  return parameter.dim() == 1 && name.size() > 7 && name.compare(name.size() - 7, 7, ".weight") == 0;
+// One-dimensional weights belong to norm layers; a bias does when its layer's weight does.
+bool is_norm(const std::string& name, const at::Tensor& parameter,
+             const torch::OrderedDict<std::string, at::Tensor>& named) {
+  const size_t dot = name.rfind('.');
+  const std::string own = dot == std::string::npos ? name : name.substr(dot + 1);
+  if (own == "weight") return parameter.dim() == 1;
+  if (own != "bias") return false;
+  const at::Tensor* weight = named.find(name.substr(0, name.size() - own.size()) + "weight");
+  return weight && weight->dim() == 1;
+}
+
+std::set<std::string> undecayed_names(const torch::nn::Module& root) {
+  std::set<std::string> names;
+  for (const auto& item : root.named_modules("", /*include_self=*/false)) {
+    const auto* const module = dynamic_cast<const nn::Undecayed*>(item.value().get());
+    if (!module) continue;
+    for (const std::string& own : module->undecayed()) names.insert(item.key() + "." + own);
+  }
+  return names;
 }
 
 }  // namespace
@@ -39,37 +57,46 @@ struct Optimizer::Impl {
   }
 };
 
+std::vector<ParameterGroup> parameter_groups(const TrainConfig& config, const torch::nn::Module& module,
+                                             const std::string& backbone_prefix) {
+  const auto named = module.named_parameters();
+  const std::set<std::string> undecayed = undecayed_names(module);
+  std::map<std::pair<bool, bool>, ParameterGroup> groups;  // (backbone, decays like a norm)
+  for (const auto& item : named) {
+    const std::string& name = item.key();
+    if (!item.value().requires_grad()) continue;
+    const bool backbone = name.rfind(backbone_prefix, 0) == 0;
+    const bool norm = is_norm(name, item.value(), named) || undecayed.count(name) > 0;
+    ParameterGroup& group = groups[{backbone, norm}];
+    group.lr_factor = backbone ? config.backbone_lr : 1.0;
+    group.weight_decay = norm ? config.norm_weight_decay : config.weight_decay;
+    group.parameters.emplace_back(name, item.value());
+  }
+  std::vector<ParameterGroup> out;
+  for (auto& [kind, group] : groups) out.push_back(std::move(group));
+  return out;
+}
+
 Optimizer::Optimizer(const TrainConfig& config, const model::Segmenter& segmenter) : impl_(std::make_unique<Impl>()) {
   impl_->config = config;
-  const auto named = segmenter.named_parameters();
-  std::map<std::pair<bool, bool>, std::vector<at::Tensor>> groups;  // (backbone, norm)
-  for (const auto& item : named) {
-    const at::Tensor& parameter = item.value();
-    if (!parameter.requires_grad()) continue;
-    const std::string& name = item.key();
-    bool norm = is_norm(name, parameter);
-    const size_t dot = name.rfind('.');
-    if (!norm && dot != std::string::npos && name.substr(dot) == ".bias") {
-      const at::Tensor* weight = named.find(name.substr(0, dot) + ".weight");
-      norm = weight && weight->dim() == 1;
-    }
-    groups[{name.rfind(segmenter.backbone_prefix(), 0) == 0, norm}].push_back(parameter);
-    impl_->parameters.emplace_back(name, parameter);
-  }
+  const auto groups = parameter_groups(config, segmenter, segmenter.backbone_prefix());
   if (groups.empty()) throw Error(ErrorCode::kConfig, "config: nothing is left to train; lower model.backbone.freeze");
   std::vector<torch::optim::OptimizerParamGroup> list;
-  for (const auto& [kind, parameters] : groups) {
-    const auto& [backbone, norm] = kind;
-    const double decay = norm ? config.norm_weight_decay : config.weight_decay;
+  for (const ParameterGroup& group : groups) {
+    std::vector<at::Tensor> parameters;
+    for (const auto& [name, parameter] : group.parameters) {
+      parameters.push_back(parameter);
+      impl_->parameters.emplace_back(name, parameter);
+    }
     std::unique_ptr<torch::optim::OptimizerOptions> options;
     if (config.optimizer == "sgd") {
       options = std::make_unique<torch::optim::SGDOptions>(
-          torch::optim::SGDOptions(config.lr).momentum(config.momentum).weight_decay(decay));
+          torch::optim::SGDOptions(config.lr).momentum(config.momentum).weight_decay(group.weight_decay));
     } else {
-      options = std::make_unique<torch::optim::AdamWOptions>(torch::optim::AdamWOptions(config.lr).weight_decay(decay));
+      options = std::make_unique<torch::optim::AdamWOptions>(torch::optim::AdamWOptions(config.lr).weight_decay(group.weight_decay));
     }
     list.emplace_back(parameters, std::move(options));
-    impl_->lr_factors.push_back(backbone ? config.backbone_lr : 1.0);
+    impl_->lr_factors.push_back(group.lr_factor);
   }
   if (config.optimizer == "sgd") {
     impl_->optimizer = std::make_unique<torch::optim::SGD>(list, torch::optim::SGDOptions(config.lr));

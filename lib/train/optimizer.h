@@ -9,13 +9,28 @@
 
 #include "lib/train/config.h"
 
+namespace torch::nn {
+class Module;
+}
 namespace iuq::model {
 class Segmenter;
 }
 
 namespace iuq::train {
 
-/// LibTorch's SGD or AdamW over the trainable parameters, in groups: backbone or rest, norm layers or not.
+/// Parameters that are optimised alike.
+struct ParameterGroup {
+  double lr_factor;     // on the learning rate
+  double weight_decay;
+  std::vector<std::pair<std::string, at::Tensor>> parameters;
+};
+
+/// The trainable parameters below `module`, each in one group: those whose name begins with `backbone_prefix` or the rest,
+/// with weight decay or, for norm layers and what a module declares nn::Undecayed, with that of norms.
+std::vector<ParameterGroup> parameter_groups(const TrainConfig& config, const torch::nn::Module& module,
+                                             const std::string& backbone_prefix);
+
+/// LibTorch's SGD or AdamW over parameter_groups.
 class Optimizer {
  public:
   Optimizer(const TrainConfig& config, const model::Segmenter& segmenter);

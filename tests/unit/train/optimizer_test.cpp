@@ -2,9 +2,13 @@
 
 #include <torch/types.h>
 
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "lib/base/error.h"
+#include "lib/nn/conv.h"
+#include "lib/nn/linear.h"
+#include "lib/nn/undecayed.h"
 #include "tests/support/catch.h"
 #include "tests/unit/uniq/support.h"
 
@@ -18,6 +22,25 @@ void fake_gradients(model::Segmenter& segmenter, uint64_t seed) {
     parameter.mutable_grad() = test::noise(seed++, parameter.sizes().vec());
   }
 }
+
+struct TablesImpl : torch::nn::Module, nn::Undecayed {
+  TablesImpl() {
+    register_parameter("looked_up", torch::ones({4, 2}));
+    register_parameter("plain", torch::ones({4, 2}));
+  }
+  std::vector<std::string> undecayed() const override { return {"looked_up"}; }
+};
+
+// One module of each kind that is optimised in a way of its own, and a parameter that is not trained.
+struct Mixed : torch::nn::Module {
+  Mixed() {
+    register_module("bottom_up", nn::Conv(nn::ConvImpl::Options{.in = 2, .out = 2, .bias = false, .norm = nn::NormKind::kBatch}));
+    register_module("linear", nn::Linear(2, 2));
+    register_module("norm", nn::GroupNorm(1, 2));
+    register_module("tables", std::make_shared<TablesImpl>());
+    register_parameter("frozen", torch::ones({2}), /*requires_grad=*/false);
+  }
+};
 
 bool same_parameters(const model::Segmenter& a, const model::Segmenter& b) {
   const auto one = a.parameters(), two = b.parameters();
@@ -68,6 +91,47 @@ TEST_CASE("optimizer: clipping limits the norm of all gradients together", "[tra
   for (const at::Tensor& p : segmenter->parameters()) after += p.grad().pow(2).sum().item<double>();
   REQUIRE(reported == Approx(std::sqrt(before)).epsilon(1e-4));
   REQUIRE(std::sqrt(after) == Approx(0.5).epsilon(1e-3));
+}
+
+TEST_CASE("optimizer: norms and looked-up tables do not decay, biases do, and the backbone learns at its own rate",
+          "[train][property]") {
+  TrainConfig config;
+  config.weight_decay = 0.05;
+  config.backbone_lr = 0.1;
+  const Mixed mixed;
+  std::map<std::string, std::pair<double, double>> found;  // rate factor, decay
+  for (const ParameterGroup& group : parameter_groups(config, mixed, "bottom_up.")) {
+    for (const auto& [name, parameter] : group.parameters) {
+      REQUIRE(found.emplace(name, std::pair(group.lr_factor, group.weight_decay)).second);
+    }
+  }
+  const std::pair norm(1.0, 0.0), rest(1.0, 0.05);
+  const std::map<std::string, std::pair<double, double>> expected = {
+      {"bottom_up.weight", {0.1, 0.05}},  {"bottom_up.norm.weight", {0.1, 0.0}}, {"bottom_up.norm.bias", {0.1, 0.0}},
+      {"linear.weight", rest},            {"linear.bias", rest},                 {"norm.weight", norm},
+      {"norm.bias", norm},                {"tables.looked_up", norm},            {"tables.plain", rest}};
+  REQUIRE(found == expected);
+}
+
+TEST_CASE("optimizer: without gradients a step is the decay of each group", "[train][property]") {
+  TrainConfig config;
+  config.optimizer = "adamw";
+  config.lr = 0.01;
+  config.weight_decay = 0.5;
+  config.backbone_lr = 0.1;
+  config.warmup = 0;
+  const auto segmenter = model::make_segmenter(test::tiny_model(), 3, 1);
+  std::map<std::string, at::Tensor> before;
+  for (const auto& item : segmenter->named_parameters()) before[item.key()] = item.value().detach().clone();
+  Optimizer optimizer(config, *segmenter);
+  for (at::Tensor& parameter : segmenter->parameters()) parameter.mutable_grad() = at::zeros_like(parameter);
+  REQUIRE(optimizer.step(0).item<double>() == 0);
+  for (const ParameterGroup& group : parameter_groups(config, *segmenter, segmenter->backbone_prefix())) {
+    for (const auto& [name, parameter] : group.parameters) {
+      CAPTURE(name);
+      REQUIRE(at::allclose(parameter, before[name] * (1 - 0.01 * group.lr_factor * group.weight_decay), 1e-6, 1e-12));
+    }
+  }
 }
 
 TEST_CASE("optimizer: state of another shape is an error", "[train][error]") {
