@@ -57,8 +57,8 @@ at::Tensor every(const at::Tensor& masks, int64_t stride) {
 CondInst::CondInst(const CondInstConfig& config, int64_t classes)
     : Segmenter("CondInst"), config_(config), classes_(classes) {
   const auto owner = register_module("backbone", std::make_shared<torch::nn::Module>("backbone"));
-  resnet_ = owner->register_module("bottom_up", nn::ResNet(config.backbone));
-  const std::vector<int64_t> widths = resnet_->channels();
+  backbone_ = owner->register_module("bottom_up", nn::make_backbone(config.backbone));
+  const std::vector<int64_t> widths = backbone_->channels();
   fpn_ = nn::Fpn(*owner, {widths.begin() + 1, widths.end()}, config.channels, nn::FpnTop::kConvs);
   const auto generator = register_module("proposal_generator", std::make_shared<torch::nn::Module>("generator"));
   box_head_ = generator->register_module("fcos_head", FcosHead(config, classes));
@@ -66,7 +66,7 @@ CondInst::CondInst(const CondInstConfig& config, int64_t classes)
   mask_branch_ = register_module("mask_branch", CondInstMaskBranch(config, classes));
 }
 
-FeaturePyramid CondInst::backbone(const at::Tensor& images) { return resnet_->forward(images); }
+FeaturePyramid CondInst::backbone(const at::Tensor& images) { return backbone_->forward(images); }
 
 FeaturePyramid CondInst::neck(const FeaturePyramid& backbone) { return fpn_({backbone.begin() + 1, backbone.end()}); }
 

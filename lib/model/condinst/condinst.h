@@ -3,8 +3,8 @@
 #include "lib/model/condinst/config.h"
 #include "lib/model/condinst/heads.h"
 #include "lib/model/segmenter.h"
+#include "lib/nn/backbone.h"
 #include "lib/nn/fpn.h"
-#include "lib/nn/resnet.h"
 
 namespace iuq::model {
 
@@ -33,8 +33,8 @@ class CondInst : public Segmenter {
   std::vector<Prediction> predict(const Encoded& encoded) override;
   at::Tensor to_canvas(const at::Tensor& masks, view::Size canvas) override;
   int64_t mask_stride() const override { return 8; }
-  view::Alignment alignment() const override { return view::Alignment::kStrided; }
-  std::vector<int64_t> backbone_channels() const override { return resnet_->channels(); }
+  view::Alignment alignment() const override { return backbone_->alignment(); }
+  std::vector<int64_t> backbone_channels() const override { return backbone_->channels(); }
   std::string backbone_prefix() const override { return "backbone.bottom_up."; }
 
  private:
@@ -46,7 +46,7 @@ class CondInst : public Segmenter {
 
   CondInstConfig config_;
   int64_t classes_;
-  nn::ResNet resnet_{nullptr};
+  std::shared_ptr<nn::Backbone> backbone_;
   nn::Fpn fpn_;
   FcosHead box_head_{nullptr};
   nn::Conv controller_{nullptr};

@@ -5,13 +5,13 @@
 #include <string>
 #include <vector>
 
-#include "lib/nn/resnet.h"
+#include "lib/nn/backbone_config.h"
 
 namespace iuq::model {
 
 /// Section "model" of the config when its "name" is "condinst". Defaults are AdelaiDet's (models.md 2, "adet").
 struct CondInstConfig {
-  nn::ResNetConfig backbone;
+  nn::BackboneConfig backbone;
   int64_t channels = 256;          // of the FPN and of the towers of the box head
   int64_t head_convs = 4;          // layers in each tower
   int64_t groups = 32;             // of the towers' group norms

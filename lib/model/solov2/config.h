@@ -4,7 +4,7 @@
 #include <nlohmann/json_fwd.hpp>
 #include <vector>
 
-#include "lib/nn/resnet.h"
+#include "lib/nn/backbone_config.h"
 
 namespace iuq {
 class ConfigReader;
@@ -14,7 +14,7 @@ namespace iuq::model {
 
 /// What segmenters with a query per grid cell share in section "model". Defaults are AdelaiDet's (models.md 3, "adet").
 struct GridConfig {
-  nn::ResNetConfig backbone;
+  nn::BackboneConfig backbone;
   int64_t channels = 256;        // of the FPN
   int64_t mask_channels = 128;   // inside the mask branch
   int64_t embedding = 256;       // D, width of kernels and mask features

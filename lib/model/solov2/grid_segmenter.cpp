@@ -30,11 +30,11 @@ at::Tensor by_cell(const std::vector<at::Tensor>& dense, size_t first) {
 GridSegmenter::GridSegmenter(const char* name, const GridConfig& config, int64_t classes)
     : Segmenter(name), config_(config), classes_(classes) {
   const auto owner = register_module("backbone", std::make_shared<torch::nn::Module>("backbone"));
-  resnet_ = owner->register_module("bottom_up", nn::ResNet(config.backbone));
-  fpn_ = nn::Fpn(*owner, resnet_->channels(), config.channels);
+  backbone_ = owner->register_module("bottom_up", nn::make_backbone(config.backbone));
+  fpn_ = nn::Fpn(*owner, backbone_->channels(), config.channels);
 }
 
-FeaturePyramid GridSegmenter::backbone(const at::Tensor& images) { return resnet_->forward(images); }
+FeaturePyramid GridSegmenter::backbone(const at::Tensor& images) { return backbone_->forward(images); }
 
 FeaturePyramid GridSegmenter::neck(const FeaturePyramid& backbone) { return fpn_(backbone); }
 

@@ -2,8 +2,8 @@
 
 #include "lib/model/segmenter.h"
 #include "lib/model/solov2/config.h"
+#include "lib/nn/backbone.h"
 #include "lib/nn/fpn.h"
-#include "lib/nn/resnet.h"
 
 namespace iuq::model {
 
@@ -25,8 +25,8 @@ class GridSegmenter : public Segmenter {
   at::Tensor instance_cells(const view::GroundTruth& truth) override;
   std::vector<Prediction> predict(const Encoded& encoded) override;
   int64_t mask_stride() const override { return 4; }
-  view::Alignment alignment() const override { return view::Alignment::kStrided; }
-  std::vector<int64_t> backbone_channels() const override { return resnet_->channels(); }
+  view::Alignment alignment() const override { return backbone_->alignment(); }
+  std::vector<int64_t> backbone_channels() const override { return backbone_->channels(); }
   std::string backbone_prefix() const override { return "backbone.bottom_up."; }
 
  protected:
@@ -39,7 +39,7 @@ class GridSegmenter : public Segmenter {
 
   GridConfig config_;
   int64_t classes_;
-  nn::ResNet resnet_{nullptr};
+  std::shared_ptr<nn::Backbone> backbone_;
   nn::Fpn fpn_;
 };
 

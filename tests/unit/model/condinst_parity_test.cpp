@@ -95,8 +95,7 @@ std::vector<view::GroundTruth> truths_of(const json& scenes, const json& names) 
 
 CondInstConfig small_config() {
   CondInstConfig config;
-  config.backbone.name = "resnet10";
-  config.backbone.width = 8;
+  config.backbone.choice = nn::ResNetConfig{.name = "resnet10", .width = 8};
   config.channels = 32;
   config.mask_out_stride = 2;  // as the reference that made the numbers
   return config;

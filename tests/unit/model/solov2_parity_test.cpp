@@ -60,7 +60,7 @@ TEST_CASE("solov2: losses are the reference's", "[model][golden]") {
   const json data = fixture("solov2_targets.json");
   const int64_t classes = data.at("classes"), width = data.at("embedding");
   Solov2Config config;
-  config.backbone.name = "resnet18";
+  config.backbone.choice = nn::ResNetConfig{.name = "resnet18"};
   config.embedding = width;
   Solov2 segmenter(config, classes);
   for (const json& wanted : data.at("losses")) {

@@ -1,0 +1,25 @@
+#include "lib/nn/backbone.h"
+
+#include <nlohmann/json.hpp>
+
+#include "lib/nn/backbone_config.h"
+#include "lib/nn/resnet.h"
+
+namespace iuq::nn {
+namespace {
+
+std::shared_ptr<Backbone> make(const ResNetConfig& config) { return std::make_shared<ResNetImpl>(config); }
+
+}  // namespace
+
+void from_json(const nlohmann::json& j, BackboneConfig& config) { config.choice = j.get<ResNetConfig>(); }
+
+void to_json(nlohmann::json& j, const BackboneConfig& config) {
+  std::visit([&j](const auto& choice) { j = choice; }, config.choice);
+}
+
+std::shared_ptr<Backbone> make_backbone(const BackboneConfig& config) {
+  return std::visit([](const auto& choice) { return make(choice); }, config.choice);
+}
+
+}  // namespace iuq::nn
