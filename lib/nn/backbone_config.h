@@ -4,6 +4,7 @@
 #include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <variant>
+#include <vector>
 
 namespace iuq::nn {
 
@@ -19,9 +20,26 @@ struct ResNetConfig {
 void from_json(const nlohmann::json& j, ResNetConfig& config);
 void to_json(nlohmann::json& j, const ResNetConfig& config);
 
+/// Swin Transformers. "name" sets the other fields to its published size; each can be changed from there.
+struct SwinConfig {
+  std::string name = "swin_t";                   // swin_t, swin_s, swin_b, swin_l
+  int64_t embed = 96;                            // channels of the first stage; each stage has twice those of the last
+  std::vector<int64_t> depths = {2, 2, 6, 2};    // blocks of the four stages
+  std::vector<int64_t> heads = {3, 6, 12, 24};   // of their attention; published sizes have 32 channels in each
+  int64_t window = 7;                            // tokens per side of a window; 12 for swin_b and swin_l
+  double drop_path = 0.3;                        // chance that the last block is skipped in training; falls linearly to 0 at
+                                                 // the first
+  int64_t freeze = 0;                            // parts that do not train: 0 none, 1 the patches, 2 and the first stage, ... 5
+  void check() const;
+  std::vector<double> drop_rates() const;        // of each block, in order
+  static std::vector<std::string> names();
+};
+void from_json(const nlohmann::json& j, SwinConfig& config);
+void to_json(nlohmann::json& j, const SwinConfig& config);
+
 /// Key "model.backbone" of the config: the fields of the backbone that "name" says, ResNet-50 if it says nothing.
 struct BackboneConfig {
-  std::variant<ResNetConfig> choice;
+  std::variant<ResNetConfig, SwinConfig> choice;
 };
 /// Error(kConfig) for an unknown name and for a field that this backbone does not have.
 void from_json(const nlohmann::json& j, BackboneConfig& config);
