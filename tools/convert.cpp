@@ -17,7 +17,8 @@ struct Options {
   void add_to(iuq::cli::Tool& tool) {
     tool.input("--input", input, "weights: .pth or .pt of torch.save, .pkl of numpy arrays, or .safetensors");
     auto& flags = tool.flags();
-    flags.add_option("--from", convert.from, "naming of the input: auto, iuq, detectron2 (AdelaiDet), torchvision, mmdet, solo")
+    flags.add_option("--from", convert.from, "naming of the input: auto, iuq, detectron2 (AdelaiDet, Mask2Former), torchvision, "
+                     "microsoft, timm, hf, mmdet, solo")
         ->capture_default_str()->type_name("NAMING");
     flags.add_option("--to", convert.to, "naming of the output: the same, but auto")->capture_default_str()->type_name("NAMING");
     flags.add_option("--preprocessing", convert.preprocessing,

@@ -11,6 +11,8 @@
 #include "lib/io/mapped_file.h"
 #include "lib/io/safetensors.h"
 #include "lib/io/torch_file.h"
+#include "lib/model/weights/change.h"
+#include "lib/model/weights/complete.h"
 
 namespace iuq::weights {
 namespace {
@@ -62,41 +64,6 @@ Preprocessing find_preprocessing(const io::TensorFile& source, const Naming& nam
                   "caffe-bgr (MSRA: AdelaiDet's and detectron2's ResNet-50 and 101)"));
 }
 
-// Completes and checks the norm after each convolution of the backbone.
-void finish_norms(Conversion& conversion, const std::string& path) {
-  std::vector<std::pair<std::string, io::TensorData>> added;
-  std::map<std::string, const io::TensorData*> by_name;
-  for (const auto& [name, tensor] : conversion.file.tensors) by_name[name] = &tensor;
-  const auto find = [&](const std::string& name) {
-    const auto it = by_name.find(name);
-    return it == by_name.end() ? nullptr : it->second;
-  };
-  for (const auto& [name, conv] : by_name) {
-    if (!ends_with(name, ".weight") || conv->shape.size() != 4) continue;
-    const std::string norm = name.substr(0, name.size() - 6) + "norm.";
-    const bool has_norm = find(norm + "weight") || find(norm + "bias");
-    if (!has_norm) continue;
-    const bool folded = !find(norm + "running_mean") && !find(norm + "running_var");
-    for (const char* field : {"weight", "bias", "running_mean", "running_var"}) {
-      const bool is_statistic = std::strncmp(field, "running", 7) == 0;
-      const io::TensorData* part = find(norm + field);
-      if (!part && folded && is_statistic) {
-        const float value = std::strcmp(field, "running_var") == 0 ? 1 - 1e-5f : 0;
-        const std::vector<float> values(static_cast<size_t>(conv->shape[0]), value);
-        added.emplace_back(norm + field, io::make_tensor(io::DType::kF32, {conv->shape[0]}, values.data()));
-        conversion.filled.push_back(cat(norm, field, " = ", value));
-        continue;
-      }
-      if (!part) throw Error(ErrorCode::kBadData, cat("\"", path, "\" lacks \"", norm, field, "\""));
-      if (part->shape != std::vector<int64_t>{conv->shape[0]}) {
-        throw Error(ErrorCode::kBadData, cat("\"", path, "\": \"", norm, field, "\" ", io::describe(*part),
-                                             " does not fit \"", name, "\" ", io::describe(*conv)));
-      }
-    }
-  }
-  for (auto& item : added) conversion.file.tensors.push_back(std::move(item));
-}
-
 bool is_scalar(const Naming& naming, const std::string& name) {
   return std::any_of(naming.scalars.begin(), naming.scalars.end(), [&](const std::string& pattern) {
     Captures captures;
@@ -104,23 +71,80 @@ bool is_scalar(const Naming& naming, const std::string& name) {
   });
 }
 
+template <class Make>
+io::TensorData changed(const std::string& where, const std::string& name, const Make& make) {
+  try {
+    return make();
+  } catch (const Error& error) {
+    throw error.with(cat("in ", where, ", \"", name, "\""));
+  }
+}
+
+// Gives the source's tensors our names, and the form that we have them in.
+void rename_to_ours(const io::TensorFile& source, Conversion& conversion, const std::string& where) {
+  std::map<std::string, std::map<int, io::TensorData>> thirds;
+  for (size_t i = 0; i < source.tensors.size(); ++i) {
+    const Renamed& line = conversion.map.lines[i];
+    if (line.target.empty()) continue;
+    const auto& [name, tensor] = source.tensors[i];
+    if (line.rule->change == Change::kThird) {
+      thirds[line.target][line.rule->part] = tensor;
+      continue;
+    }
+    io::TensorData taken = tensor;
+    if (line.rule->change == Change::kMergingOrder) {
+      taken = changed(where, name, [&] { return reorder_merging(tensor, /*to_ours=*/true); });
+    }
+    if (taken.shape.empty() && is_scalar(*conversion.naming, name)) taken.shape = {1};
+    conversion.file.tensors.emplace_back(line.target, std::move(taken));
+  }
+  for (const auto& [target, parts] : thirds) {
+    if (parts.size() != 3) {
+      throw Error(ErrorCode::kBadData, cat(where, ": has ", parts.size(), " of the three parts of \"", target, "\""));
+    }
+    conversion.file.tensors.emplace_back(
+        target, changed(where, target, [&parts = parts] { return join_thirds({parts.at(0), parts.at(1), parts.at(2)}); }));
+  }
+}
+
+// Lines source -> ours and ours -> theirs as lines source -> theirs.
+std::vector<Renamed> compose(const std::vector<Renamed>& there, const std::vector<Renamed>& back) {
+  std::map<std::string, std::vector<const Renamed*>> by_ours;
+  for (const Renamed& line : back) by_ours[line.source].push_back(&line);
+  std::vector<Renamed> lines;
+  for (const Renamed& line : there) {
+    if (line.target.empty()) {
+      lines.push_back(line);
+      continue;
+    }
+    for (const Renamed* onward : by_ours[line.target]) {
+      const bool both = line.rule->change == Change::kThird && onward->rule && onward->rule->change == Change::kThird;
+      if (!both || line.rule->part == onward->rule->part) lines.push_back({line.source, onward->target, onward->rule});
+    }
+  }
+  return lines;
+}
+
 void rename_back(Conversion& conversion, const std::string& family, const std::string& where) {
   std::vector<std::string> names;
-  for (const auto& [name, tensor] : conversion.file.tensors) names.push_back(name);
+  std::map<std::string, io::TensorData> ours;
+  for (const auto& [name, tensor] : conversion.file.tensors) {
+    names.push_back(name);
+    ours[name] = tensor;
+  }
   const NameMap back = map_names_back(names, family, where);
-  std::map<std::string, std::string> final_names;
-  for (const Renamed& line : back.lines) final_names[line.source] = line.target;
-  std::vector<std::pair<std::string, io::TensorData>> kept;
-  for (auto& [name, tensor] : conversion.file.tensors) {
-    const std::string& theirs = final_names[name];
-    if (theirs.empty()) continue;
-    if (tensor.shape == std::vector<int64_t>{1} && is_scalar(*back.naming, theirs)) tensor.shape.clear();
-    kept.emplace_back(theirs, std::move(tensor));
+  conversion.file.tensors.clear();
+  for (const Renamed& line : back.lines) {
+    if (line.target.empty()) continue;
+    io::TensorData tensor = ours.at(line.source);
+    tensor = changed(where, line.source, [&] {
+      if (line.rule->change == Change::kThird) return third_of(tensor, line.rule->part);
+      return line.rule->change == Change::kMergingOrder ? reorder_merging(tensor, /*to_ours=*/false) : tensor;
+    });
+    if (tensor.shape == std::vector<int64_t>{1} && is_scalar(*back.naming, line.target)) tensor.shape.clear();
+    conversion.file.tensors.emplace_back(line.target, std::move(tensor));
   }
-  conversion.file.tensors = std::move(kept);
-  for (Renamed& line : conversion.map.lines) {
-    if (!line.target.empty()) line.target = final_names[line.target];
-  }
+  conversion.map.lines = compose(conversion.map.lines, back.lines);
 }
 
 }  // namespace
@@ -159,14 +183,9 @@ Conversion convert(const std::string& path, const ConvertOptions& options) {
   }
   result.file.metadata["format"] = "pt";
   result.file.metadata["provenance"] = convert_provenance(path, options).to_json().dump();
-  for (size_t i = 0; i < names.size(); ++i) {
-    const std::string& target = result.map.lines[i].target;
-    if (target.empty()) continue;
-    result.file.tensors.emplace_back(target, source.tensors[i].second);
-    io::TensorData& tensor = result.file.tensors.back().second;
-    if (tensor.shape.empty() && is_scalar(*result.naming, names[i])) tensor.shape = {1};
-  }
-  finish_norms(result, path);
+  rename_to_ours(source, result, where);
+  complete_conv_norms(result.file, path, result.filled);
+  complete_output_norms(result.file, path, result.filled);
   if (options.to != "iuq" && options.to != "detectron2") {
     rename_back(result, options.to, where);
     result.file.metadata.erase("iuq.format");  // no longer under our names
@@ -193,13 +212,23 @@ json written_provenance(const std::string& path) {
   return value.is_object() ? value : json();
 }
 
+namespace {
+
+std::string change_text(const Rule& rule) {
+  if (rule.change == Change::kThird) return cat("  (part ", rule.part + 1, " of 3)");
+  return rule.change == Change::kMergingOrder ? "  (reordered)" : "";
+}
+
+}  // namespace
+
 std::string to_text(const Conversion& conversion) {
   std::string text = cat("# named as by ", conversion.naming->describe, "\n");
   std::map<std::string, const io::TensorData*> tensors;
   for (const auto& [name, tensor] : conversion.file.tensors) tensors[name] = &tensor;
   for (const Renamed& line : conversion.map.lines) {
     const auto it = tensors.find(line.target);
-    text += cat(line.source, " -> ", it == tensors.end() ? "(dropped)" : line.target + "  " + io::describe(*it->second), "\n");
+    text += cat(line.source, " -> ", it == tensors.end() ? "(dropped)" : line.target + "  " + io::describe(*it->second),
+                it == tensors.end() ? "" : change_text(*line.rule), "\n");
   }
   for (const std::string& name : conversion.filled) text += cat("(absent) -> ", name, "\n");
   for (const std::string& line : conversion.skipped) text += cat("# left out: ", line, "\n");

@@ -27,10 +27,9 @@ struct Conversion {
 /// Reads a weights file of any kind by its content: safetensors, torch.save (zip or legacy), pickle of numpy arrays.
 io::TensorFile read_weights(const std::string& path, std::vector<std::string>* skipped);
 
-/// Reads, renames, completes and checks. Every source name is used or listed as dropped; norms without statistics (MSRA
-/// files, where they are folded) get mean 0 and variance 1 - 1e-5, so that eps makes them exact.
-/// Errors: kUsage; kBadData naming the key and both shapes if a norm does not fit its convolution, or if it cannot be
-/// known which preprocessing the weights want.
+/// Reads, renames, joins and reorders, completes (complete.h) and checks. Every source name is used or listed as dropped.
+/// Errors: kUsage; kBadData naming the key and the shapes if tensors do not fit each other, or if it cannot be known which
+/// preprocessing the weights want.
 Conversion convert(const std::string& path, const ConvertOptions& options);
 
 /// What decides the output of convert().

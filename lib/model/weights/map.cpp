@@ -27,11 +27,30 @@ std::string common_prefix(const std::vector<std::string>& names) {
   return all && !names.empty() ? prefix : "";
 }
 
-bool to_ours(const Naming& naming, const std::string& name, std::string& ours) {
+// Gives `line` its target; false if no rule fits.
+bool to_ours(const Naming& naming, const std::string& name, Renamed& line) {
   for (const Rule& rule : naming.rules) {
-    if (rewrite(rule.theirs, rule.ours, name, ours)) return true;
+    if (!rewrite(rule.theirs, rule.ours, name, line.target)) continue;
+    line.rule = &rule;
+    return true;
   }
   return false;
+}
+
+// The lines of one of our names: one, or three where theirs are parts of ours. Dropped if no rule fits.
+std::vector<Renamed> to_theirs(const Naming& naming, const std::string& name) {
+  std::vector<Renamed> lines;
+  for (const Rule& rule : naming.rules) {
+    // The first rule decides, and the first of each part.
+    const bool whole = rule.change != Change::kThird;
+    if (!lines.empty() && (whole || rule.part != static_cast<int>(lines.size()))) continue;
+    Renamed line{name, "", &rule};
+    if (!rewrite(rule.ours, rule.theirs, name, line.target)) continue;
+    lines.push_back(line);
+    if (whole || lines.size() == 3) return lines;
+  }
+  IUQ_ASSERT(lines.empty());
+  return {{name, ""}};
 }
 
 bool is_dropped(const Naming& naming, const std::string& name) {
@@ -56,7 +75,7 @@ Attempt attempt(const Naming& naming, const std::vector<std::string>& names) {
     Renamed line{name, ""};
     // Drops come first: "bn1.num_batches_tracked" fits the rule of bn1 as well.
     if (!is_dropped(naming, bare)) {
-      if (to_ours(naming, bare, line.target)) ++result.used;
+      if (to_ours(naming, bare, line)) ++result.used;
       else result.unknown.push_back(name);
     }
     result.map.lines.push_back(line);
@@ -65,10 +84,10 @@ Attempt attempt(const Naming& naming, const std::vector<std::string>& names) {
 }
 
 void check_unique(const NameMap& map, const std::string& where) {
-  std::map<std::string, std::string> sources;
+  std::map<std::pair<std::string, int>, std::string> sources;
   for (const Renamed& line : map.lines) {
     if (line.target.empty()) continue;
-    const auto [it, is_new] = sources.emplace(line.target, line.source);
+    const auto [it, is_new] = sources.emplace(std::pair(line.target, line.rule->part), line.source);
     if (!is_new) {
       throw Error(ErrorCode::kBadData,
                   cat(where, ": \"", it->second, "\" and \"", line.source, "\" are both \"", line.target, "\""));
@@ -106,7 +125,7 @@ NameMap map_names(const std::vector<std::string>& names, const std::string& fami
     throw Error(ErrorCode::kBadData, cat(where, ": named as by ", best.map.naming->describe, ", but ", best.unknown.size(),
                                          " of ", names.size(), " names have no place: ", list,
                                          shown < best.unknown.size() ? ", ..." : "",
-                                         "; iuq knows ResNet, FPN and the heads of its segmenters"));
+                                         "; iuq knows ResNet, Swin, FPN and the heads of its segmenters"));
   }
   check_unique(best.map, where);
   return best.map;
@@ -121,13 +140,9 @@ NameMap map_names_back(const std::vector<std::string>& names, const std::string&
     NameMap one{&naming, {}};
     size_t used = 0;
     for (const std::string& name : names) {
-      Renamed line{name, ""};
-      for (const Rule& rule : naming.rules) {
-        if (!line.target.empty()) break;
-        if (!rewrite(rule.ours, rule.theirs, name, line.target)) line.target.clear();
-      }
-      used += line.target.empty() ? 0 : 1;
-      one.lines.push_back(line);
+      const std::vector<Renamed> lines = to_theirs(naming, name);
+      used += lines[0].target.empty() ? 0 : 1;
+      one.lines.insert(one.lines.end(), lines.begin(), lines.end());
     }
     if (map.naming && used <= most) continue;
     map = std::move(one);

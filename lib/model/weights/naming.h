@@ -11,7 +11,7 @@ namespace iuq::weights {
 /// What the weights of a family of files expect of the image, if the family alone decides it.
 enum class Preprocessing { kUnknown, kRgb, kCaffeBgr };
 
-/// One way to name parameters. Adding a segmenter means adding rules to the tables in naming.cpp, nothing else.
+/// One way to name parameters. Adding a segmenter means a table in rules.h and a line in naming.cpp.
 struct Naming {
   std::string name;      // "mmdet"
   std::string family;    // what --from and --to call it; a family may have several spellings
@@ -24,18 +24,19 @@ struct Naming {
 
 /// All of them, in the order in which they are tried.
 const std::vector<Naming>& namings();
-/// Families by name, for --from and --to: "detectron2", "torchvision", "mmdet", "solo".
+/// Families by name, for --from and --to: "detectron2", "torchvision", "microsoft", "timm", "hf", "mmdet", "solo".
 std::vector<std::string> families();
 
 /// One line of a map. An empty target: dropped.
 struct Renamed {
   std::string source, target;
+  const Rule* rule = nullptr;  // that gave the target, of namings(); what the tensor needs beside the name
 };
 
 /// How the names of a file become ours ("backbone.bottom_up.res2.0.conv1.weight").
 struct NameMap {
   const Naming* naming = nullptr;
-  std::vector<Renamed> lines;  // one per source name, in its order
+  std::vector<Renamed> lines;  // in the order of the source names; one for each, three for one that is cut
 };
 
 /// `family`: one of families(), "iuq" (detectron2's spelling) or "auto".

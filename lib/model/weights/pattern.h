@@ -6,6 +6,13 @@
 
 namespace iuq::weights {
 
+/// What a tensor needs beside another name, to be ours (see change.h).
+enum class Change {
+  kNone,
+  kThird,         // ours is three of theirs, one below the other; three rules with the same name of ours
+  kMergingOrder,  // the inputs of a Swin patch merging are in another order
+};
+
 /// Two spellings of the same parameter names. Both are text with placeholders, and each can be turned into the other:
 ///   {k}  {k+1}  {3i}  {3i+1}   a decimal number, a linear function of the named number (factor, offset >= 0)
 ///   {*}                        one part of a name, without dots: "weight"
@@ -14,6 +21,8 @@ namespace iuq::weights {
 struct Rule {
   std::string ours;
   std::string theirs;
+  Change change = Change::kNone;
+  int part = 0;  // of kThird
 };
 
 using Captures = std::map<std::string, std::string>;

@@ -59,7 +59,9 @@ double difference(const std::vector<at::Tensor>& a, const std::vector<at::Tensor
 }  // namespace
 
 TEST_CASE("swin: every stage gives the reference's numbers, recorded for gradients or not", "[nn][golden]") {
-  for (const json& network : fixture("swin.json").at("networks")) {
+  const json data = fixture("swin.json");
+  REQUIRE(data.at("networks").size() == 4);
+  for (const json& network : data.at("networks")) {
     INFO(network.at("name"));
     const json config = network.at("config");
     nn::SwinImpl swin(config.get<nn::SwinConfig>());
