@@ -15,7 +15,7 @@ IUQ_TORCH ?= auto
 JOBS ?= $(shell scripts/jobs.sh)
 WERROR := $(if $(filter-out 0 false,$(CI)),ON,OFF)
 
-export IUQ_TORCH RECIPE MODEL DATA WEIGHTS SHARDS FROM TO DRY FORCE REPLACE LAUNCH BUILD
+export IUQ_TORCH RECIPE MODEL DATA WEIGHTS DEVICE SHARDS FROM TO DRY FORCE REPLACE LAUNCH BUILD
 
 CONFIGURE = cmake -S . -B $(BUILD) -G Ninja -DCMAKE_BUILD_TYPE=Release -DIUQ_TORCH=$(IUQ_TORCH) \
   -DIUQ_WERROR=$(WERROR) -DCMAKE_INSTALL_PREFIX=$(PREFIX)
@@ -28,6 +28,7 @@ CTEST = ctest --output-on-failure --no-tests=error
 help: ## print this map
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' Makefile
 	@echo
+	@echo "  make run RECIPE=solov2-r50-coco DATA=/data/coco WEIGHTS=R-50.pkl DEVICE=cuda"
 	@echo "  make run RECIPE=coco DATA=/data/coco MODEL=condinst FROM=20 TO=41 DRY=1 LAUNCH=pipelines/launch/slurm.sh"
 	@echo "  recipes: $(basename $(notdir $(wildcard pipelines/*.json)))"
 
@@ -68,9 +69,8 @@ unit-tests: configure
 demo: tools ## the whole chain on a made-up data set: base, control and method trained, judged and drawn
 	@pipelines/toy.sh
 
-run: $(if $(DRY),,tools) ## run a recipe: RECIPE= MODEL= DATA= WEIGHTS= SHARDS= FROM= TO= DRY=1 FORCE=1 REPLACE=1 LAUNCH=
-	@[[ -e pipelines/$(RECIPE).json ]] || { echo "make: no recipe $(RECIPE); there are: $(basename $(notdir $(wildcard pipelines/*.json)))" >&2; exit 64; }
-	@pipelines/$(RECIPE).sh
+run: $(if $(DRY),,tools) ## run a recipe: RECIPE= MODEL= DATA= WEIGHTS= DEVICE= SHARDS= FROM= TO= DRY=1 FORCE=1 REPLACE=1 LAUNCH=
+	@pipelines/run.sh $(RECIPE)
 
 bench: all ## time the hot parts, one at a time
 	$(CTEST) --test-dir $(BUILD) -j1 -L '^bench$$' -V

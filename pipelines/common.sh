@@ -1,5 +1,6 @@
 # What a recipe is made of. A recipe <name>.sh sources this file and lists its stages; its one config is <name>.json
-# beside it, its outputs go to runs/<name>/ (runs/<name>-<model>/ with MODEL). Environment, all optional:
+# beside it, its outputs go to runs/<name>/ (runs/<name>-<model>/ with MODEL). Called with an argument the same stages serve
+# the config of that name, as coco.sh does for solov2-r50-coco. Environment, all optional:
 #   FROM, TO   first and last stage by number (20) or name (20-features)
 #   DRY=1      print each stage, its command and whether its stamp holds; run nothing
 #   FORCE=1    run the selected stages again, whatever their stamps and outputs say
@@ -7,9 +8,10 @@
 #              are simply made again: they take no days)
 #   LAUNCH     pipelines/launch/local.sh (default) or pipelines/launch/slurm.sh, for the stages that take long
 #   MODEL      a variant of the config, added to every tool that reads it
+#   DEVICE     where networks run: cpu (default), cuda, cuda:N or auto
 #   SHARDS     parts that feature caching is cut into (default 1)
 #   RUNS       folder of the outputs (default runs)      TOOLS   folder of the tools (default build/bin)
-# Sets CONFIG, RUN, CONFIG_FLAGS and the functions stage, done_file, variant and finish.
+# Sets CONFIG, RUN, CONFIG_FLAGS, DEVICE_FLAGS and the functions stage, done_file, variant, require_data and finish.
 # shellcheck shell=bash
 set -euo pipefail
 export LC_ALL=C
@@ -20,7 +22,7 @@ export GOMP_SPINCOUNT=${GOMP_SPINCOUNT:-2000}
 die() { echo "$RECIPE: error: $2" >&2; exit "$1"; }
 say() { echo "$RECIPE: $*" >&2; }
 
-RECIPE=$(basename "$0" .sh)
+RECIPE=${1:-$(basename "$0" .sh)}
 CONFIG=$(realpath "$(dirname "$0")")/$RECIPE.json
 for path_name in DATA WEIGHTS RUNS; do  # relative to where the user is, not to where we go
   [[ -z ${!path_name:-} ]] || printf -v "$path_name" '%s' "$(realpath -ms "${!path_name}")"
@@ -44,8 +46,15 @@ done
 
 # shellcheck disable=SC2034  # used by the recipes
 CONFIG_FLAGS=(-c "$CONFIG" ${MODEL:+--variant "$MODEL"})
+# shellcheck disable=SC2034
+DEVICE_FLAGS=(${DEVICE:+--device "$DEVICE"})
 # variant NAME   CONFIG_FLAGS's variants and one more, as one list: they apply in order
 variant() { printf '%s' "${MODEL:+$MODEL,}$1"; }
+# require_data   ends the recipe unless DATA is a folder with annotations
+require_data() {
+  [[ -n ${DATA:-} ]] || die 64 "set DATA to the folder with annotations/ and the images"
+  [[ -d $DATA/annotations ]] || die 66 "$DATA/annotations is missing"
+}
 # done_file STAGE   stands for all that STAGE made when it is another stage's input
 done_file() { printf '%s' "$RUN/stamps/$1.done"; }
 

@@ -2,14 +2,17 @@
 # Writes RUN/summary.json and RUN/summary.txt from the AP of the runs in RUN:   summary.sh RUN NAME...
 #
 # summary.json: {"recipe", "<name>_ap" ..., "results": {"<name>": {"AP", "AP50", "AP75", "APs", "APm", "APl"}},
-# "seconds": {"<stage>": s}, "versions": {"iuq", "built_with"}}; AP in [0, 1], -1 where there is nothing to judge. An interrupted
-# stage's seconds are those of all its parts.
+# "seconds": {"<stage>": s}, "versions": {"iuq", "built_with"}}; of LVIS also "APr", "APc", "APf". AP in [0, 1], -1 where
+# there is nothing to judge. An interrupted stage's seconds are those of all its parts.
 set -euo pipefail
 export LC_ALL=C
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 run=$1
 shift
 metrics=(AP AP50 AP75 APs APm APl)
+if pipelines/json_numbers.sh "$run/$1/ap.json" | awk '$1 == "stats.APr" { found = 1 } END { exit !found }'; then
+  metrics+=(APr APc APf)  # rare, common and frequent categories
+fi
 
 # value NAME METRIC   of the masks, the only ones that 60-ap judges
 value() {

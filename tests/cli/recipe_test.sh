@@ -4,7 +4,7 @@ set -uo pipefail
 source_dir=$(realpath "$(dirname "${BASH_SOURCE[0]}")/../..")
 # shellcheck source=tests/cli/check.sh
 source "$source_dir/tests/cli/check.sh"
-unset FROM TO DRY FORCE MODEL SHARDS LAUNCH RECIPE BUILD ONLY WEIGHTS
+unset FROM TO DRY FORCE MODEL DEVICE SHARDS LAUNCH RECIPE BUILD ONLY WEIGHTS
 
 export CALLS=$TMP/calls RUNS=$TMP/runs TOOLS=$TMP/bin
 OUTPUT=$TMP/output
@@ -18,7 +18,7 @@ recipe() {
   shift
   : >"$CALLS"
   rc=0
-  env "$@" "$source_dir/pipelines/$name.sh" >"$OUTPUT" 2>"$TMP/stderr" || rc=$?
+  env "$@" "$source_dir/pipelines/run.sh" "$name" >"$OUTPUT" 2>"$TMP/stderr" || rc=$?
 }
 
 recipe toy DRY=1
@@ -51,6 +51,26 @@ recipe coco DATA="$TMP/coco" WEIGHTS="$TMP/r50.pth"
 expect "coco runs" same "$rc" 0
 expect "coco starts from the converted weights" has "$CALLS" "--weights $RUNS/coco/weights.safetensors"
 expect "coco predicts on the validation images" has "$CALLS" "--images $TMP/coco/val2017"
+
+
+recipe nothing-coco
+expect "an unknown recipe is a usage error" same "$rc" 64
+expect "and the message names those there are" has "$TMP/stderr" " solov2-r50-lvis "
+
+recipe solov2-r50-coco DATA="$TMP/coco" WEIGHTS="$TMP/r50.pth" DEVICE=cuda
+expect "a recipe without a script of its own runs the stages of coco" same "$rc" 0
+expect "its config is its own" has "$CALLS" "iuq-train -c pipelines/solov2-r50-coco.json --variant base"
+expect "its outputs too" test -s "$RUNS/solov2-r50-coco/summary.json"
+expect "without cached views it trains on images" same "$(grep -c '^iuq-train.*--images' "$CALLS")" 3
+expect "and neither caches nor mines" same "$(grep -cE '^iuq-(cache|mine)|--features|--negatives' "$CALLS")" 0
+expect "networks run where DEVICE says" same "$(grep -cE '^iuq-(train|predict) .*--device cuda' "$CALLS")" 6
+
+mkdir -p "$TMP/lvis/annotations"
+echo '{}' | tee "$TMP/lvis/annotations/lvis_v1_train.json" >"$TMP/lvis/annotations/lvis_v1_val.json"
+recipe solov2-r50-lvis DATA="$TMP/lvis" WEIGHTS="$TMP/r50.pth"
+expect "lvis runs" same "$rc" 0
+expect "lvis judges as LVIS does" same "$(grep -c '^iuq-eval .*lvis_v1_val.json.* --style lvis ' "$CALLS")" 3
+expect "lvis finds images by the folders that the annotations name" has "$CALLS" "--images $TMP/lvis --"
 
 printf '%s' '{"a": [1, {"b": -2.5e-3}, [3]], "c \" : {": "x, 7", "d": {"e": true, "f": null, "g": 4}}' >"$TMP/numbers.json"
 expect "json_numbers names each number by its path" same \

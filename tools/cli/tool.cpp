@@ -26,6 +26,15 @@ std::string version_text(const char* name) {
   return cat(name, " ", io::version_string(), " (", io::git_string(), ")");
 }
 
+// "about" is for people: a line, or a list of them.
+void read_about(ConfigReader& sections, const nlohmann::json& config) {
+  std::string line;
+  std::vector<std::string> lines;
+  const auto it = config.find("about");
+  if (it != config.end() && it->is_array()) sections("about", lines);
+  else sections("about", line);
+}
+
 void require_exists(const std::string& path) {
   if (path != "-" && !io::exists(path)) throw Error(ErrorCode::kNoInput, cat("\"", path, "\" does not exist"));
 }
@@ -118,9 +127,8 @@ void Tool::parse() {
     sections.section(name);
   }
   uint64_t unused = 0;
-  std::string about;
   sections("seed", unused);
-  sections("about", about);
+  read_about(sections, *config_);
   sections.done();
 }
 
