@@ -11,12 +11,12 @@ namespace {
 
 constexpr int64_t kMasksAtOnce = 16;  // bounds the memory of full-size masks
 
-// Soft masks on the canvas [K, Hi, Wi] -> [K, original] bool. First cut to the image, then resized to its size: the order
+// Soft masks on the canvas [K, Hi, Wi] -> [K, original]. First cut to the image, then resized to its size: the order
 // matters at the borders (models.md 3.5 step 5).
-at::Tensor full_masks(const at::Tensor& soft, view::Size valid, view::Size original, double threshold) {
+at::Tensor full_masks(const at::Tensor& soft, view::Size valid, view::Size original) {
   at::Tensor masks = soft.unsqueeze(1).slice(2, 0, valid.height).slice(3, 0, valid.width);
   if (!(valid == original)) masks = nn::resize_bilinear(masks, original.height, original.width);
-  return (masks.squeeze(1) > threshold).to(at::kCPU).contiguous();
+  return masks.squeeze(1);
 }
 
 }  // namespace
@@ -54,16 +54,20 @@ std::vector<Detection> Predictor::finish(const model::FeaturePyramid& features, 
   for (int64_t first = 0; first < count; first += kMasksAtOnce) {
     const int64_t last = std::min(first + kMasksAtOnce, count);
     const at::Tensor soft = segmenter.to_canvas(found.masks.slice(0, first, last), frame.canvas);
-    const at::Tensor masks = full_masks(soft, valid, original, found.threshold);
+    const at::Tensor full = full_masks(soft, valid, original);
+    const at::Tensor masks = (full > found.threshold).to(at::kCPU).contiguous();
+    const at::Tensor factors = segmenter.score_factors(full).to(at::kCPU, at::kDouble);
     for (int64_t k = first; k < last; ++k) {
       const at::Tensor bytes = masks[k - first].to(at::kByte).contiguous();
       Detection detection;
-      detection.score = scores.data_ptr<double>()[k];
+      detection.score = scores.data_ptr<double>()[k] * factors[k - first].item<double>();
       detection.category = labels.data_ptr<int64_t>()[k];
       detection.mask = mask::encode(bytes.data_ptr<uint8_t>(), original.height, original.width);
       if (mask::area(detection.mask) > 0) detections.push_back(std::move(detection));
     }
   }
+  std::stable_sort(detections.begin(), detections.end(),
+                   [](const Detection& a, const Detection& b) { return a.score > b.score; });
   return detections;
 }
 

@@ -23,6 +23,7 @@ using FeaturePyramid = std::vector<at::Tensor>;
 struct Frame {
   view::Size canvas;
   std::vector<view::Size> valid;  // B
+  uint64_t draw = 0;              // what random choices for this batch are drawn from; the trainer's differs by step
 };
 
 /// Everything a segmenter computes from the backbone maps of a batch.
@@ -42,6 +43,7 @@ struct Queries {
   at::Tensor score;     // [Q] float32 in [0, 1], the segmenter's present score for that class; no gradient
   at::Tensor place;     // [Q, 3] float32: x, y in input pixels, level; for segmenters whose masks depend on position
   std::vector<at::Tensor> dense_targets;  // class targets of the dense heads; only the segmenter knows their meaning
+  uint64_t draw = 0;    // of the frame they were assigned in
   int64_t count() const { return vectors.size(0); }
 };
 
@@ -92,6 +94,10 @@ class Segmenter : public torch::nn::Module {
   virtual std::vector<Prediction> predict(const Encoded& encoded) = 0;
   /// Masks of a prediction [K, H, W] on the canvas: [K, Hi, Wi]. Plain bilinear unless the segmenter resizes otherwise.
   virtual at::Tensor to_canvas(const at::Tensor& masks, view::Size canvas);
+  /// What the scores of a prediction are multiplied by once its masks are known at the image's own size, for segmenters
+  /// that score a mask by its pixels: [K, H, W] resized masks -> [K] float32 in [0, 1]. Ones unless the segmenter says
+  /// otherwise.
+  virtual at::Tensor score_factors(const at::Tensor& masks);
 
   virtual int64_t mask_stride() const = 0;           // input pixels per cell of mask_features
   virtual view::Alignment alignment() const = 0;     // of the backbone

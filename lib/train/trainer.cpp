@@ -10,6 +10,7 @@
 #include "lib/base/error.h"
 #include "lib/base/log.h"
 #include "lib/base/progress.h"
+#include "lib/base/rng.h"
 #include "lib/base/signals.h"
 #include "lib/cache/cache_features.h"
 #include "lib/cache/feature_store.h"
@@ -192,7 +193,9 @@ void Trainer::add_uniq_terms(const Batch& batch, const model::FeaturePyramid& fe
 void Trainer::step(const Batch& batch) {
   model::FeaturePyramid features = batch.features;
   if (features.empty()) features = segmenter_->backbone(batch.images);
-  const model::Encoded encoded = segmenter_->encode(features, batch.frame);
+  model::Frame frame = batch.frame;
+  frame.draw = Rng(job_.seed, "step", static_cast<uint64_t>(step_)).next();
+  const model::Encoded encoded = segmenter_->encode(features, frame);
   const model::Queries queries = segmenter_->assign(encoded, batch.truth);
   model::Losses terms = segmenter_->base_losses(encoded, queries, batch.truth);
   add_uniq_terms(batch, features, encoded, queries, terms);

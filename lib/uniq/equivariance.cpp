@@ -37,6 +37,7 @@ model::Queries of_second_half(const model::Queries& queries, int64_t pairs) {
   half.label = queries.label.index_select(0, rows);
   half.score = queries.score.index_select(0, rows);
   half.place = queries.place.index_select(0, rows);
+  half.draw = queries.draw;
   return half;
 }
 

@@ -115,8 +115,8 @@ Queries CondInst::assign(const Encoded& encoded, const std::vector<view::GroundT
   const auto count = static_cast<int64_t>(location.size());
   Queries queries;
   queries.dense_targets = {integers(all_labels), integers(location), floats(distances, 4)};
-  Rng rng(0, "condinst positives", static_cast<uint64_t>(count),
-          truth.empty() ? 0 : static_cast<uint64_t>(truth[0].image_id));
+  queries.draw = encoded.frame.draw;
+  Rng rng(queries.draw, "condinst positives");
   std::vector<int64_t> kept = rng.sample(count, config_.max_positives);
   std::sort(kept.begin(), kept.end());
   const at::Tensor rows = integers(kept);

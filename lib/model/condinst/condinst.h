@@ -20,8 +20,8 @@ class CondInst : public Segmenter {
   FeaturePyramid neck(const FeaturePyramid& backbone) override;
   at::Tensor mask_features(const FeaturePyramid& neck, const Frame& frame) override;
   Encoded encode(const FeaturePyramid& backbone, const Frame& frame) override;
-  /// At most max_positives locations become queries; the class and box losses see all. Randomness: stream (0,
-  /// "condinst positives", number of positives, image id of the first image).
+  /// At most max_positives locations become queries; the class and box losses see all. Randomness: stream (draw of
+  /// the frame, "condinst positives").
   Queries assign(const Encoded& encoded, const std::vector<view::GroundTruth>& truth) override;
   Losses base_losses(const Encoded& encoded, const Queries& queries,
                      const std::vector<view::GroundTruth>& truth) override;
