@@ -71,6 +71,11 @@ void ConvImpl::init_(at::Generator generator) {
       weight_.uniform_(-bound, bound, generator);
       break;
     }
+    case ConvInit::kGlorotUniform: {
+      const double bound = std::sqrt(6.0 / (area * static_cast<double>(options_.in + options_.out)));
+      weight_.uniform_(-bound, bound, generator);
+      break;
+    }
     case ConvInit::kSmall:
       weight_.normal_(0, 0.01, generator);
       break;

@@ -42,6 +42,7 @@ TORCH_MODULE(Norm);
 enum class ConvInit {
   kHeFanOut,       // normal, deviation sqrt(2 / (k*k*out)); backbones
   kXavierUniform,  // uniform of Kaiming's formula with a = 1: bound sqrt(3 / fan_in); FPN
+  kGlorotUniform,  // uniform, bound sqrt(6 / (fan_in + fan_out))
   kSmall,          // normal, deviation 0.01; heads
   kPlain,          // PyTorch's own: uniform with bound 1 / sqrt(fan_in), the bias too unless bias_value is set
 };
