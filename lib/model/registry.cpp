@@ -6,6 +6,7 @@
 #include "lib/base/config.h"
 #include "lib/base/error.h"
 #include "lib/model/condinst/condinst.h"
+#include "lib/model/mask2former/mask2former.h"
 #include "lib/model/segmenter.h"
 #include "lib/model/solov2/solov2.h"
 #include "lib/model/sotr/sotr.h"
@@ -30,6 +31,7 @@ Entry entry() {
 // The one place that lists the segmenters.
 const std::map<std::string, Entry>& segmenters() {
   static const std::map<std::string, Entry> table = {{"condinst", entry<CondInst, CondInstConfig>()},
+                                                     {"mask2former", entry<Mask2Former, Mask2FormerConfig>()},
                                                      {"solov2", entry<Solov2, Solov2Config>()},
                                                      {"sotr", entry<Sotr, SotrConfig>()}};
   return table;
