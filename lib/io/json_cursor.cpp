@@ -9,6 +9,7 @@
 #include <charconv>
 #include <cstddef>
 #include <cstring>
+#include <limits>
 
 namespace iuq::io {
 namespace {
@@ -16,6 +17,41 @@ namespace {
 constexpr std::array<double, 23> kPowers = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
                                             1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
 constexpr uint64_t kExact = uint64_t{1} << 53;
+
+constexpr std::ptrdiff_t kBlock = 8;
+
+bool is_all_digits(uint64_t block) {
+  return ((block + 0x0606060606060606) & block & 0xf0f0f0f0f0f0f0f0) == 0x3030303030303030;
+}
+
+// The number that eight digits make, the first of them in the lowest byte: neighbours are joined to pairs, fours and the eight.
+uint64_t value_of(uint64_t digits) {
+  digits -= 0x3030303030303030;
+  digits = digits * 10 + (digits >> 8);
+  constexpr uint64_t kPairs = 0x000000ff000000ff;
+  return ((digits & kPairs) * (100 + (uint64_t{1000000} << 32)) + (digits >> 16 & kPairs) * (1 + (uint64_t{10000} << 32))) >> 32;
+}
+
+// digits / 10^decimals, correctly rounded; false where that cannot be told. A long double of 64 bits holds both numbers, and
+// its quotient rounds to the same double as the true one unless it is halfway between two.
+bool divide(uint64_t digits, size_t decimals, double& out) {
+  if (digits <= kExact) {  // both are doubles
+    out = static_cast<double>(digits) / kPowers[decimals];
+    return true;
+  }
+#ifdef __x86_64__
+  static_assert(std::numeric_limits<long double>::digits == 64);
+  if (digits > INT64_MAX) return false;
+  const long double quotient = static_cast<long double>(static_cast<int64_t>(digits)) / kPowers[decimals];
+  uint64_t bits;
+  std::memcpy(&bits, &quotient, sizeof bits);
+  constexpr uint64_t kBeyondDouble = 0x7ff, kHalf = 0x400;
+  out = static_cast<double>(quotient);
+  return (bits & kBeyondDouble) != kHalf;
+#else
+  return false;
+#endif
+}
 
 bool is_plain(char c) { return static_cast<signed char>(c) >= 0x20 && c != '"' && c != '\\'; }  // beyond ASCII is negative
 
@@ -60,6 +96,19 @@ bool JsonCursor::string_with_backslashes(std::string_view& out, std::string& scr
   return true;
 }
 
+// Scores and boxes come with up to 17 decimals, polygons with two.
+uint64_t JsonCursor::decimals(uint64_t value) {
+  if constexpr (std::endian::native == std::endian::little) {
+    for (uint64_t block; end_ - at_ >= kBlock; at_ += kBlock) {
+      std::memcpy(&block, at_, kBlock);
+      if (!is_all_digits(block)) break;
+      value = value * 100000000 + value_of(block);
+    }
+  }
+  while (is_digit(*at_)) value = value * 10 + static_cast<uint64_t>(*at_++ - '0');
+  return value;
+}
+
 bool JsonCursor::number(double& out) {
   peek();
   const char* const begin = at_;
@@ -69,12 +118,12 @@ bool JsonCursor::number(double& out) {
   while (is_digit(*at_)) digits = digits * 10 + static_cast<uint64_t>(*at_++ - '0');
   const auto whole = at_ - first;
   if (whole == 0 || (*first == '0' && whole > 1)) return false;
-  std::ptrdiff_t decimals = 0;
+  std::ptrdiff_t after_point = 0;
   if (*at_ == '.') {
     const char* const point = ++at_;
-    while (is_digit(*at_)) digits = digits * 10 + static_cast<uint64_t>(*at_++ - '0');
-    decimals = at_ - point;
-    if (decimals == 0) return false;
+    digits = decimals(digits);
+    after_point = at_ - point;
+    if (after_point == 0) return false;
   }
   const bool has_exponent = *at_ == 'e' || *at_ == 'E';
   if (has_exponent) {
@@ -83,11 +132,9 @@ bool JsonCursor::number(double& out) {
     if (!is_digit(*at_)) return false;
     while (is_digit(*at_)) ++at_;
   }
-  // Exact: both the digits and the power of ten are doubles, and a division rounds once.
-  if (!has_exponent && whole + decimals <= 19 && digits <= kExact && decimals <= 22) {
-    const double value = static_cast<double>(digits) / kPowers[static_cast<size_t>(decimals)];
+  if (!has_exponent && whole + after_point <= 19 && divide(digits, static_cast<size_t>(after_point), out)) {
     // -0.0 is negative, but -0 is an integer and has no sign.
-    out = *begin != '-' ? value : decimals == 0 ? 0 - value : -value;
+    if (*begin == '-') out = after_point == 0 ? 0 - out : -out;
     return true;
   }
   return std::from_chars(begin, at_, out).ec == std::errc();

@@ -74,6 +74,7 @@ class JsonCursor {
 
  private:
   bool skip_number();
+  uint64_t decimals(uint64_t value);  // appends the digits that come next to those of `value`; wraps beyond 64 bits
   static bool is_digit(char c) { return c >= '0' && c <= '9'; }
   void skip_plain();  // to the quote, backslash, control or non-ASCII byte that comes next
 

@@ -3,6 +3,7 @@
 
 #include <bit>
 #include <cstdio>
+#include <cstdlib>
 #include <nlohmann/json.hpp>
 
 #include "lib/base/rng.h"
@@ -132,6 +133,40 @@ TEST_CASE("json_cursor: hard numbers are nlohmann's to the bit, or given up", "[
   CHECK(check_all(std::string(400, '1')) == 0);
   CHECK(check_all("0." + std::string(400, '1')) > 0);
   CHECK(check_all("[" + std::string(400, '1') + "]") == 0);
+}
+
+TEST_CASE("json_cursor: decimals end at any other byte, wherever they lie in a block of eight", "[io][property]") {
+  for (size_t decimals = 1; decimals < 26; ++decimals) {
+    const std::string digits = "7." + std::string("12345678901234567890123456").substr(0, decimals);
+    for (int c = 1; c < 256; ++c) {
+      if ((c >= '0' && c <= '9') || c == 'e' || c == 'E') continue;
+      const std::string text = digits + static_cast<char>(c) + "23456789";
+      JsonCursor cursor(text.data(), text.data() + text.size());
+      double value = 0;
+      CAPTURE(text);
+      REQUIRE(cursor.number(value));
+      REQUIRE(cursor.at() == text.data() + digits.size());
+      REQUIRE(bits(value) == bits(std::strtod(digits.c_str(), nullptr)));
+    }
+  }
+}
+
+TEST_CASE("json_cursor: digits beyond 53 bits round as they should, halfway or not", "[io][property]") {
+  Rng rng(7, "json-cursor-digits");
+  for (int i = 0; i < 100000; ++i) {
+    // An odd number of 54 bits is halfway between two doubles, and so is it with zeros behind.
+    uint64_t digits = rng.next() >> 10 | uint64_t{1} << 53 | 1;
+    if (i % 2) digits = rng.next() >> (1 + rng.below(11));
+    std::string text = std::to_string(digits);
+    if (i % 4 == 0) text += ".0";
+    if (i % 4 == 1) text.insert(static_cast<size_t>(1 + rng.below(static_cast<int64_t>(text.size()) - 1)), ".");
+    if (i % 4 == 3) text = "0." + text;
+    JsonCursor cursor(text.data(), text.data() + text.size());
+    double value = 0;
+    CAPTURE(text);
+    REQUIRE(cursor.number(value));
+    REQUIRE(bits(value) == bits(std::strtod(text.c_str(), nullptr)));
+  }
 }
 
 TEST_CASE("json_cursor: strings end where they end, whatever stands beside a block of sixteen bytes", "[io][property]") {
