@@ -19,8 +19,6 @@ struct Point {
 
 int64_t cut(double value) { return static_cast<int64_t>(value); }  // towards zero, as the reference rounds
 
-int64_t ceil_div(int64_t value, int64_t by) { return value >= 0 ? (value + by - 1) / by : -(-value / by); }
-
 std::vector<Point> to_grid(const double* xy, size_t vertices) {
   std::vector<Point> points;
   points.reserve(vertices + 1);
@@ -35,11 +33,16 @@ std::vector<Point> to_grid(const double* xy, size_t vertices) {
   return points;
 }
 
-// Collects the pixels (column-major index) at which the outline crosses the middle of a column. Only there does the
+// A pixel of the outline; a row may be `height`, which is the first of the next column.
+struct Crossing {
+  uint32_t column, row;
+};
+
+// Collects the pixels at which the outline crosses the middle of a column. Only there does the
 // reference's step by step walk along an edge leave a trace, so only there is it followed.
 class Crossings {
  public:
-  Crossings(int64_t height, int64_t width, std::vector<uint32_t>& out) : height_(height), width_(width), out_(out) {}
+  Crossings(int64_t height, int64_t width, std::vector<Crossing>& out) : height_(height), width_(width), out_(out) {}
 
   // The edge is walked one step at a time along its longer axis; the other coordinate is always computed from the end
   // with the smaller longer-axis coordinate, so that an edge and its reverse visit the same points.
@@ -49,12 +52,13 @@ class Crossings {
     const bool along_x = dx >= dy;
     if (along_x ? from.x > to.x : from.y > to.y) std::swap(from, to);
     const double slope = static_cast<double>(along_x ? to.y - from.y : to.x - from.x) / static_cast<double>(along_x ? dx : dy);
+    const double steepness = 1 / slope;
     const int64_t left = std::min(from.x, to.x), right = std::max(from.x, to.x);
     const int64_t first = left <= kMiddle ? 0 : (left - kMiddle + kScale - 1) / kScale;
     for (int64_t column = first; column < width_; ++column) {
       const int64_t x = column * kScale + kMiddle;  // the step from x to x + 1 is the crossing
       if (x >= right) break;
-      cross(column, along_x ? y_along_x(from, slope, x) : y_along_y(from, slope, x, dy));
+      cross(column, along_x ? y_along_x(from, slope, x) : y_along_y(from, slope, steepness, x, dy));
     }
   }
 
@@ -65,12 +69,12 @@ class Crossings {
   }
 
   // The y before the first step that is beyond the crossing; computed, then corrected by what the walk would see.
-  static int64_t y_along_y(Point from, double slope, int64_t x, int64_t length) {
+  static int64_t y_along_y(Point from, double slope, double steepness, int64_t x, int64_t length) {
     const auto beyond = [&](int64_t t) {
       const int64_t here = cut(static_cast<double>(from.x) + slope * static_cast<double>(t) + .5);
       return slope > 0 ? here > x : here <= x;
     };
-    const double guess = (static_cast<double>(x - from.x) + .5) / slope;
+    const double guess = (static_cast<double>(x - from.x) + .5) * steepness;
     int64_t t = std::clamp<int64_t>(static_cast<int64_t>(guess), 1, length);
     while (t > 1 && beyond(t - 1)) --t;
     while (t < length && !beyond(t)) ++t;
@@ -78,17 +82,31 @@ class Crossings {
   }
 
   void cross(int64_t column, int64_t y) {
-    const int64_t row = std::clamp<int64_t>(ceil_div(y - kMiddle, kScale), 0, height_);
-    out_.push_back(static_cast<uint32_t>(column * height_ + row));
+    const int64_t row = y <= kMiddle ? 0 : std::min((y - kMiddle + kScale - 1) / kScale, height_);
+    out_.push_back({static_cast<uint32_t>(column), static_cast<uint32_t>(row)});
   }
 
   int64_t height_, width_;
-  std::vector<uint32_t>& out_;
+  std::vector<Crossing>& out_;
 };
+
+// Column-major pixel indices, ascending: column by column, of which each has two crossings or few.
+std::vector<uint32_t> sorted_places(const std::vector<Crossing>& crossings, uint32_t height) {
+  const auto by_column = [](const Crossing& a, const Crossing& b) { return a.column < b.column; };
+  const auto [left, right] = std::minmax_element(crossings.begin(), crossings.end(), by_column);
+  std::vector<uint32_t> first(right->column - left->column + 2, 0), places(crossings.size());
+  const uint32_t origin = left->column;
+  for (const Crossing& c : crossings) ++first[c.column - origin + 1];
+  for (size_t i = 1; i < first.size(); ++i) first[i] += first[i - 1];
+  for (const Crossing& c : crossings) places[first[c.column - origin]++] = c.column * height + c.row;
+  uint32_t begin = 0;
+  for (size_t i = 0; i + 1 < first.size(); begin = first[i++]) std::sort(places.begin() + begin, places.begin() + first[i]);
+  return places;
+}
 
 // Sorted crossings to runs; two crossings at one place cancel, which is the even-odd rule.
 void to_runs(std::vector<uint32_t>& places, std::vector<uint32_t>& counts) {
-  std::sort(places.begin(), places.end());
+  counts.reserve(places.size());
   uint32_t before = 0;
   for (uint32_t& place : places) {
     const uint32_t here = place;
@@ -108,9 +126,11 @@ void to_runs(std::vector<uint32_t>& places, std::vector<uint32_t>& counts) {
 Rle from_polygon(const double* xy, size_t numbers, int64_t height, int64_t width) {
   Rle rle = empty_of(height, width);
   const std::vector<Point> points = to_grid(xy, numbers / 2);
-  std::vector<uint32_t> places;
-  Crossings crossings(height, width, places);
+  std::vector<Crossing> found;
+  Crossings crossings(height, width, found);
   for (size_t i = 0; i + 1 < points.size(); ++i) crossings.add_edge(points[i], points[i + 1]);
+  std::vector<uint32_t> places;
+  if (!found.empty()) places = sorted_places(found, rle.height);
   places.push_back(static_cast<uint32_t>(height * width));
   to_runs(places, rle.counts);
   return rle;
@@ -120,6 +140,7 @@ Rle from_polygon(const double* xy, size_t numbers, int64_t height, int64_t width
 
 Rle from_polygons(const std::vector<std::vector<double>>& polygons, int64_t height, int64_t width) {
   if (polygons.empty()) return from_polygon(nullptr, 0, height, width);
+  if (polygons.size() == 1) return from_polygon(polygons[0].data(), polygons[0].size(), height, width);
   std::vector<Rle> parts;
   for (const auto& polygon : polygons) parts.push_back(from_polygon(polygon.data(), polygon.size(), height, width));
   return merge(parts, /*intersect=*/false);
