@@ -1,5 +1,9 @@
 #include "lib/eval/evaluate.h"
 
+#include <filesystem>
+#include <optional>
+#include <system_error>
+
 #include "lib/base/error.h"
 #include "lib/base/log.h"
 
@@ -11,9 +15,13 @@ std::vector<Summary> evaluate(const std::string& annotations, const std::string&
   if (annotations == "-" && predictions == "-") {
     throw Error(ErrorCode::kUsage, "annotations and predictions cannot both come from stdin");
   }
-  DetectionLoader loader(predictions, config);
+  // A file is read while the annotations are. A pipe may be long in coming: broken annotations are told before it is waited for.
+  std::optional<DetectionLoader> loader;
+  std::error_code ignored;
+  if (std::filesystem::is_regular_file(predictions, ignored)) loader.emplace(predictions, config);
   const GroundTruth truth = load_ground_truth(annotations, config);
-  const Detections detections = loader.finish(truth);
+  if (!loader) loader.emplace(predictions, config);
+  const Detections detections = loader->finish(truth);
   const Cells cells = group(truth, detections, config);
   std::vector<Summary> out;
   for (const IouType type : config.iou_types) {

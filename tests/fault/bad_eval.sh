@@ -58,6 +58,12 @@ fine '' gt.json dt.json
 for bytes in 0 1 2 100 200 -1; do head -c "$bytes" gt.json | bad_gt 65 'truncated'; done
 for bytes in 0 1 60 100 130 -1; do head -c "$bytes" dt.json | bad_dt 65 'truncated'; done
 bad 65 'dt.json.*no list "images"' dt.json dt.json
+# Broken annotations are told before results are waited for: this pipe never brings any.
+mkfifo silent
+exec 3<>silent
+bad 65 'dt.json.*no list "images"' dt.json - <&3
+bad 65 'dt.json.*no list "images"' dt.json silent
+exec 3<&-
 bad 65 'gt.json.*not a list of results' gt.json gt.json
 bad 66 'absent.json' gt.json absent.json
 bad 66 'absent.json' absent.json dt.json
