@@ -17,7 +17,7 @@ import time
 import venv
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-PEERS = ["ultrafast-pycocotools", "hotcoco", "faster-coco-eval"]
+PEERS = ["ultrafast-pycocotools", "hotcoco", "hotcoco==0.4.0", "faster-coco-eval"]  # 0.4.0 is what issue 3 names a target for
 SLOW = {"pycocotools", "lvis-api"}
 KINDS = [("coco", "segm"), ("coco", "bbox"), ("lvis", "segm")]
 
@@ -36,7 +36,9 @@ def timed(command, env):
 
 
 def environment(work, peers):
-    """A virtual environment with the peers that install; returns its Python and their names with versions."""
+    """A virtual environment with the peers that install; returns its Python and their names with versions.
+
+    A peer with a fixed version, NAME==VERSION, goes to a folder of its own, which peer_folder() names."""
     folder = os.path.join(work, "venv")
     python = os.path.join(folder, "bin", "python")
     if not os.path.exists(python):
@@ -45,9 +47,14 @@ def environment(work, peers):
     for name in ["pycocotools", "lvis"] + peers:
         # numpy 2.3 and newer add in another order; lvis asks for OpenCV, which its evaluation does not use.
         extra = ["--no-deps"] if name == "lvis" else ["numpy<2.3"]
+        if "==" in name:
+            extra = ["--no-deps", "--upgrade", "--target", peer_folder(work, name)]
         run = subprocess.run([python, "-m", "pip", "install", "-q", name] + extra, capture_output=True, text=True)
         if run.returncode != 0:
             print(f"{name}: does not install here", file=sys.stderr)
+            continue
+        if "==" in name:
+            have[name] = ""
             continue
         shown = subprocess.run([python, "-m", "pip", "show", name], capture_output=True, text=True).stdout
         have["lvis-api" if name == "lvis" else name] = shown.split("Version: ")[1].split()[0]
@@ -61,13 +68,17 @@ def environment(work, peers):
     return python, have
 
 
+def peer_folder(work, name):
+    return os.path.join(os.path.abspath(work), name.replace("==", "-"))
+
+
 def numbers_of(name, out):
     if name == "iuq-eval":
         stats = json.loads(out)["stats"]
         order = ("AP AP50 AP75 APs APm APl APr APc APf AR@300 ARs ARm ARl" if "APr" in stats else
                  "AP AP50 AP75 APs APm APl AR1 AR10 AR100 ARs ARm ARl").split()
         return [stats[name] for name in order]
-    return json.loads(out)
+    return json.loads(out.splitlines()[-1])  # some print their table past Python
 
 
 def main():
@@ -95,7 +106,8 @@ def main():
         for name in have:
             if name in SLOW and name != reference or (style == "lvis" and name == "ultrafast-pycocotools"):
                 continue
-            commands[name] = [python, os.path.join(HERE, "eval_peer.py"), name, style, iou, gt, dt]
+            run = [python, os.path.join(HERE, "eval_peer.py"), name.split("==")[0], style, iou, gt, dt]
+            commands[name] = ["env", "PYTHONPATH=" + peer_folder(args.work, name)] + run if "==" in name else run
         runs = {name: [] for name in commands}
         for number in range(args.rounds):
             for name, command in commands.items():
