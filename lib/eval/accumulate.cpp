@@ -4,33 +4,65 @@
 #include <array>
 #include <bit>
 #include <limits>
+#include <utility>
 
+#include "lib/base/huge_pages.h"
 #include "lib/eval/parallel.h"
 
 namespace iuq::eval {
 namespace {
 
+constexpr size_t kPiecesPerThread = 32;
+
 // A detection of a category, all images together.
 struct Row {
   double score;
-  uint32_t at;    // row of the match table
-  uint32_t rank;  // within its image
+  uint32_t at;         // row of the match table
+  uint32_t first_cut;  // the smallest of the cuts that keeps it
 };
+
+// As an unsigned number that is the smaller the higher the score.
+uint64_t descending_key(double score) {
+  const auto bits = std::bit_cast<uint64_t>(score + 0.0);  // -0 becomes 0, its equal
+  return bits >> 63 ? bits : ~bits & ~(uint64_t{1} << 63);
+}
+
+// By falling score, equals in the order they are in: byte by byte of the key, the last byte first.
+void sort_by_score(std::vector<Row>& rows, std::vector<Row>& spare) {
+  constexpr size_t kBytes = 8, kValues = 256, kFew = 2048;
+  if (rows.size() < kFew) {
+    std::stable_sort(rows.begin(), rows.end(), [](const Row& x, const Row& y) { return x.score > y.score; });
+    return;
+  }
+  std::array<std::array<uint32_t, kValues>, kBytes> first{};
+  for (const Row& row : rows) {
+    const uint64_t key = descending_key(row.score);
+    for (size_t i = 0; i < kBytes; ++i) ++first[i][key >> 8 * i & 0xff];
+  }
+  spare.resize(rows.size());
+  for (size_t i = 0; i < kBytes; ++i) {
+    uint32_t sum = 0;
+    for (uint32_t& place : first[i]) sum += std::exchange(place, sum);
+    for (const Row& row : rows) spare[first[i][descending_key(row.score) >> 8 * i & 0xff]++] = row;
+    rows.swap(spare);
+  }
+}
 
 class Accumulator {
  public:
-  Accumulator(const Problem& problem, const MatchTable& table, Curves& out) : p_(problem), table_(table), out_(out) {}
+  Accumulator(const Problem& problem, const MatchTable& table, Curves& out)
+      : p_(problem), table_(table), out_(out), curves_(out.cuts) {}
 
   void run(size_t k) {
     const size_t begin = p_.cells.first[k], end = p_.cells.first[k + 1];
     if (begin == end) return;
-    sort_rows(begin, end);
+    collect_rows(begin, end);
     for (size_t a = 0; a < kAreas; ++a) {
       uint32_t annotations = 0;
       for (size_t i = begin; i < end; ++i) annotations += table_.counted[i * kAreas + a];
       if (annotations == 0) continue;
+      walk(a);
       for (size_t m = 0; m < out_.cuts; ++m) {
-        walk(a, static_cast<uint32_t>(p_.config.max_dets[m]));
         for (size_t t = 0; t < out_.thresholds; ++t) draw_curve(t, k, a, m, annotations);
       }
     }
@@ -43,47 +75,63 @@ class Accumulator {
     double misses;  // false positives before it
     double score;
   };
+  // The curves of one cut while its rows are walked.
+  struct OfCut {
+    std::array<std::vector<Hit>, kMaxThresholds> hits;
+    std::array<uint32_t, kMaxThresholds> misses{};
+    uint32_t misses_of_all = 0;  // at every threshold, by rows that no smaller cut keeps
+  };
 
-  // Falling score; ties by image, then by the order within it.
-  void sort_rows(size_t begin, size_t end) {
+  // By falling score; ties by image, then by the order within it.
+  void collect_rows(size_t begin, size_t end) {
     rows_.clear();
+    const std::vector<int>& cuts = p_.config.max_dets;
     for (size_t i = begin; i < end; ++i) {
       const Cell& cell = p_.cells.cells[i];
+      uint32_t cut = 0;
       for (uint32_t at = cell.out_begin; at < cell.out_end; ++at) {
-        rows_.push_back({table_.scores[at], at, at - cell.out_begin});
+        while (at - cell.out_begin >= static_cast<uint32_t>(cuts[cut])) ++cut;
+        rows_.push_back({table_.scores[at], at, cut});
       }
     }
-    std::stable_sort(rows_.begin(), rows_.end(), [](const Row& x, const Row& y) { return x.score > y.score; });
+    sort_by_score(rows_, spare_);
   }
 
-  // Detections best first, at all thresholds side by side: most are misses at every one of them.
-  void walk(size_t a, uint32_t cut) {
+  // Detections best first, at all thresholds and cuts side by side: most are misses at every one of them.
+  void walk(size_t a) {
     const unsigned all = (1u << out_.thresholds) - 1;
-    std::array<uint32_t, kMaxThresholds> misses{};
-    uint32_t misses_of_all = 0;
-    for (auto& hits : hits_) hits.clear();
-    any_row_ = false;
+    for (OfCut& curves : curves_) {
+      for (auto& hits : curves.hits) hits.clear();
+      curves.misses.fill(0);
+      curves.misses_of_all = 0;
+    }
     for (const Row& row : rows_) {
-      if (row.rank >= cut) continue;
-      if (!any_row_) best_score_ = row.score;
-      any_row_ = true;
       const size_t at = row.at * kAreas + a;
       const unsigned matched = table_.matched[at], counts = ~unsigned{table_.ignored[at]} & all;
-      const unsigned missed = counts & ~matched;
-      if (missed == all) {
-        ++misses_of_all;
-        continue;
+      if ((counts & ~matched) == all) {
+        ++curves_[row.first_cut].misses_of_all;
+      } else if (counts != 0) {
+        take(row, counts & matched, counts & ~matched);
       }
-      for (unsigned bits = missed; bits != 0; bits &= bits - 1) ++misses[static_cast<size_t>(std::countr_zero(bits))];
-      for (unsigned bits = counts & matched; bits != 0; bits &= bits - 1) {
+    }
+  }
+
+  void take(const Row& row, unsigned hits, unsigned misses) {
+    uint32_t misses_of_all = 0;
+    for (size_t m = 0; m < curves_.size(); ++m) {
+      OfCut& curves = curves_[m];
+      misses_of_all += curves.misses_of_all;
+      if (m < row.first_cut) continue;
+      for (unsigned bits = misses; bits != 0; bits &= bits - 1) ++curves.misses[static_cast<size_t>(std::countr_zero(bits))];
+      for (unsigned bits = hits; bits != 0; bits &= bits - 1) {
         const auto t = static_cast<size_t>(std::countr_zero(bits));
-        hits_[t].push_back({double(misses_of_all + misses[t]), row.score});
+        curves.hits[t].push_back({double(misses_of_all + curves.misses[t]), row.score});
       }
     }
   }
 
   void draw_curve(size_t t, size_t k, size_t a, size_t m, uint32_t annotations) {
-    const std::vector<Hit>& hits = hits_[t];
+    const std::vector<Hit>& hits = curves_[m].hits[t];
     precision_.resize(hits.size());
     double best = 0;
     for (size_t i = hits.size(); i-- > 0;) {
@@ -101,17 +149,15 @@ class Accumulator {
       if (!out_.scores.empty()) out_.scores[place] = reached ? hits[at].score : 0;
     }
     // Recall 0 is reached by the first detection, whatever it is.
-    if (any_row_ && !out_.scores.empty()) out_.scores[out_.precision_at(t, 0, k, a, m)] = best_score_;
+    if (!rows_.empty() && !out_.scores.empty()) out_.scores[out_.precision_at(t, 0, k, a, m)] = rows_[0].score;
   }
 
   const Problem& p_;
   const MatchTable& table_;
   Curves& out_;
-  std::vector<Row> rows_;
-  std::array<std::vector<Hit>, kMaxThresholds> hits_;
+  std::vector<Row> rows_, spare_;
+  std::vector<OfCut> curves_;  // a cut each
   std::vector<double> precision_;
-  bool any_row_ = false;
-  double best_score_ = 0;  // of the first row
 };
 
 }  // namespace
@@ -122,10 +168,15 @@ Curves accumulate(const Problem& problem, const MatchTable& table) {
   out.cuts = problem.config.max_dets.size();
   out.thresholds = problem.config.iou_thresholds.size();
   const size_t points = out.thresholds * out.categories * kAreas * out.cuts;
+  reserve_huge(out.precision, points * kRecalls);
   out.precision.assign(points * kRecalls, -1);
   out.recall.assign(points, -1);
-  if (problem.config.protocol == Protocol::kCoco) out.scores.assign(points * kRecalls, -1);
-  parallel_for(out.categories, 1, problem.config.threads, [&](size_t begin, size_t end) {
+  if (problem.config.protocol == Protocol::kCoco) {
+    reserve_huge(out.scores, points * kRecalls);
+    out.scores.assign(points * kRecalls, -1);
+  }
+  const size_t pieces = kPiecesPerThread * static_cast<size_t>(problem.config.threads);
+  parallel_for(out.categories, 1 + out.categories / pieces, problem.config.threads, [&](size_t begin, size_t end) {
     Accumulator accumulator(problem, table, out);
     for (size_t k = begin; k < end; ++k) accumulator.run(k);
   });

@@ -4,6 +4,7 @@
 #include <tuple>
 
 #include "lib/base/error.h"
+#include "lib/base/huge_pages.h"
 
 namespace iuq::eval {
 namespace {
@@ -14,11 +15,14 @@ struct Entry {
   uint32_t index;
 };
 
-// Stable, by one field whose values are below `values`.
+// Stable, by one field whose values are below `values`. Files mostly come image by image.
 void sort_by(uint32_t Entry::*field, size_t values, std::vector<Entry>& entries, std::vector<Entry>& spare) {
+  const auto by_field = [field](const Entry& a, const Entry& b) { return a.*field < b.*field; };
+  if (std::is_sorted(entries.begin(), entries.end(), by_field)) return;
   std::vector<uint32_t> first(values + 1, 0);
   for (const Entry& entry : entries) ++first[entry.*field + 1];
   for (size_t v = 1; v <= values; ++v) first[v] += first[v - 1];
+  reserve_huge(spare, entries.size());
   spare.resize(entries.size());
   for (const Entry& entry : entries) spare[first[entry.*field]++] = entry;
   entries.swap(spare);
@@ -35,7 +39,7 @@ std::vector<Entry> entries_of(const std::vector<Record>& records, const GroundTr
     place[k + 1] = place[k] + static_cast<uint32_t>(truth.categories[k].listed);
   }
   std::vector<Entry> entries, spare;
-  entries.reserve(records.size());
+  reserve_huge(entries, records.size());
   for (uint32_t i = 0; i < records.size(); ++i) {
     const auto& record = records[i];
     if (!categories[record.category] || !images[record.image]) continue;

@@ -11,8 +11,10 @@
 #include <thread>
 
 #include "lib/base/error.h"
+#include "lib/base/huge_pages.h"
 #include "lib/base/log.h"
 #include "lib/eval/fields.h"
+#include "lib/eval/parallel.h"
 #include "lib/eval/result_sink.h"
 #include "lib/io/record_parser.h"
 
@@ -20,6 +22,7 @@ namespace iuq::eval {
 namespace {
 
 constexpr uint32_t kUnlisted = UINT32_MAX;
+constexpr size_t kRecordsAtATime = 8192;
 
 /// Looks up ids; neighbours in a file mostly share them.
 class Lookup {
@@ -50,33 +53,54 @@ class Resolver {
 
   void run(Harvest& harvest) {
     std::vector<Detection>& records = harvest.records;
-    Lookup image_of(truth_.image_of), category_of(truth_.category_of);
-    size_t foreign = 0, first_foreign = 0;
-    for (size_t i = 0; i < records.size(); ++i) {
-      records[i].image = image_of(harvest.ids[i][0]);
-      records[i].category = category_of(harvest.ids[i][1]);
-      if (records[i].image == kUnlisted && foreign++ == 0) first_foreign = i;
-    }
+    const Tally tally = look_up(harvest);
     // The reference refuses the whole file; having read on lets the message say how much of it is foreign.
-    if (foreign > 0) {
+    if (tally.foreign > 0) {
       throw Error(ErrorCode::kBadData,
-                  cat(place_of(path_, "", static_cast<int64_t>(first_foreign), "image_id"), " is ",
-                      harvest.ids[first_foreign][0], ", which is not in the annotations; ", records.size() - foreign, " of ",
-                      records.size(), " results have an image of this annotation file"));
+                  cat(place_of(path_, "", static_cast<int64_t>(tally.first_foreign), "image_id"), " is ",
+                      harvest.ids[tally.first_foreign][0], ", which is not in the annotations; ", records.size() - tally.foreign,
+                      " of ", records.size(), " results have an image of this annotation file"));
     }
-    const auto unlisted = std::count_if(records.begin(), records.end(), [](const Detection& d) { return d.category == kUnlisted; });
-    if (unlisted > 0) {
-      log::warning(cat("\"", path_, "\": ", unlisted, " of ", records.size(), " results have a category_id that the annotations do "
-                       "not list, and do not count"));
+    if (tally.unlisted > 0) {
+      log::warning(cat("\"", path_, "\": ", tally.unlisted, " of ", records.size(), " results have a category_id that the "
+                       "annotations do not list, and do not count"));
     }
     const bool lvis = config_.protocol == Protocol::kLvis;
     if (lvis) keep_best_of_images(records);
-    std::erase_if(records, [](const Detection& d) { return d.category == kUnlisted; });
+    if (tally.unlisted > 0) std::erase_if(records, [](const Detection& d) { return d.category == kUnlisted; });
     // LVIS leaves out what has no area.
-    if (lvis) std::erase_if(records, [](const Detection& d) { return !(d.area > 0); });
+    if (lvis && tally.empty > 0) std::erase_if(records, [](const Detection& d) { return !(d.area > 0); });
   }
 
  private:
+  // Records whose image or category is not listed, or that have no area.
+  struct Tally {
+    size_t foreign = 0, first_foreign = SIZE_MAX, unlisted = 0, empty = 0;
+  };
+
+  Tally look_up(Harvest& harvest) const {
+    Tally total;
+    std::mutex mutex;
+    parallel_for(harvest.records.size(), kRecordsAtATime, config_.threads, [&](size_t begin, size_t end) {
+      Lookup image_of(truth_.image_of), category_of(truth_.category_of);
+      Tally tally;
+      for (size_t i = begin; i < end; ++i) {
+        Detection& record = harvest.records[i];
+        record.image = image_of(harvest.ids[i][0]);
+        record.category = category_of(harvest.ids[i][1]);
+        if (record.image == kUnlisted && tally.foreign++ == 0) tally.first_foreign = i;
+        tally.unlisted += record.category == kUnlisted;
+        tally.empty += !(record.area > 0);
+      }
+      const std::lock_guard lock(mutex);
+      total.foreign += tally.foreign;
+      total.first_foreign = std::min(total.first_foreign, tally.first_foreign);
+      total.unlisted += tally.unlisted;
+      total.empty += tally.empty;
+    });
+    return total;
+  }
+
   // LVIS: images in order of first appearance; only those with too many results are sorted.
   void keep_best_of_images(std::vector<Detection>& records) const {
     const size_t best = static_cast<size_t>(config_.max_dets[0]);
@@ -87,7 +111,7 @@ class Resolver {
       if (list.empty()) order.push_back(records[i].image);
       list.push_back(i);
     }
-    std::vector<Detection> kept;
+    std::vector<size_t> kept;
     kept.reserve(records.size());
     for (const uint32_t image : order) {
       auto& list = of_image[image];
@@ -95,9 +119,13 @@ class Resolver {
         std::stable_sort(list.begin(), list.end(), [&](size_t a, size_t b) { return records[a].score > records[b].score; });
         list.resize(best);
       }
-      for (const size_t i : list) kept.push_back(records[i]);
+      kept.insert(kept.end(), list.begin(), list.end());
     }
-    records = std::move(kept);
+    if (kept.size() == records.size() && std::is_sorted(kept.begin(), kept.end())) return;  // all, and in place
+    std::vector<Detection> chosen;
+    reserve_huge(chosen, kept.size());
+    for (const size_t i : kept) chosen.push_back(records[i]);
+    records = std::move(chosen);
   }
 
   const std::string& path_;
@@ -144,6 +172,8 @@ class DetectionLoader::Reader {
     }
     Resolver(path_, truth, config_).run(harvest_);
     detections_.records = std::move(harvest_.records);
+    harvest_ = {};
+    spare_.clear();
     return std::move(detections_);
   }
 
@@ -254,8 +284,8 @@ class DetectionLoader::Reader {
     if (needed <= harvest_.records.capacity()) return;
     const double share = static_cast<double>(pieces_.size_hint()) / static_cast<double>(bytes_);
     const auto expected = static_cast<size_t>(1.02 * share * static_cast<double>(records_));
-    harvest_.records.reserve(std::max(expected, needed + needed / 2));
-    harvest_.ids.reserve(harvest_.records.capacity());
+    reserve_huge(harvest_.records, std::max(expected, needed + needed / 2));
+    reserve_huge(harvest_.ids, harvest_.records.capacity());
   }
 
   void fail(std::exception_ptr error) {

@@ -35,9 +35,7 @@ struct Detection {
   mask::Box box{};                 // when boxes are evaluated
   std::string_view counts;         // compressed, when masks are evaluated; decoded only where boxes overlap
   uint32_t height = 0, width = 0;  // of the mask
-  std::array<uint32_t, 4> mask_box{};
-
-  mask::Box box_of_mask() const { return {double(mask_box[0]), double(mask_box[1]), double(mask_box[2]), double(mask_box[3])}; }
+  std::array<uint32_t, 2> columns{};  // of the mask: x and w of its box
 };
 
 struct Detections {

@@ -211,6 +211,7 @@ class Loader final : public io::RecordSink {
       throw Error(e.code(), cat(place_of(path_, "annotations", raw.index, "segmentation"), ": ", e.what()));
     }
     raw.value.mask_box = mask::to_box(raw.value.mask);
+    raw.value.foreground = mask::Foreground(raw.value.mask.counts);
   }
 
   void warn(const std::vector<size_t>& chosen) const {

@@ -33,6 +33,7 @@ struct Annotation {
   mask::Box box{};       // when boxes are evaluated
   mask::Rle mask;        // when masks are evaluated
   mask::Box mask_box{};  // of `mask`
+  mask::Foreground foreground;  // likewise
 };
 
 /// The annotations file, as the protocol sees it.

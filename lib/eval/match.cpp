@@ -1,23 +1,40 @@
 #include "lib/eval/match.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
-#include <numeric>
+#include <limits>
 
+#include "lib/base/huge_pages.h"
+#include "lib/eval/mask_iou.h"
+#include "lib/eval/overlaps.h"
 #include "lib/eval/parallel.h"
 
 namespace iuq::eval {
 namespace {
 
 constexpr double kAlmostOne = 1 - 1e-10;  // the reference's cap on a threshold
-constexpr size_t kCellsAtATime = 64;
+constexpr size_t kCellsAtATime = 1024;
+
+
+bool out_of_range(double area, const AreaRange& range) { return area < range.low || area > range.high; }
+
+// An annotation of the cell at hand.
+struct Truth {
+  const Annotation* value;
+  std::array<bool, kAreas> ignored{};
+  std::array<ThresholdBits, kAreas> taken{};  // the thresholds at which a detection has it
+};
+
+struct Ranked {
+  double score;
+  uint32_t place;  // into Cells::dt
+};
 
 struct Candidate {
   uint32_t gt;  // within the cell
   double iou;
 };
-
-bool out_of_range(double area, const AreaRange& range) { return area < range.low || area > range.high; }
 
 // Matches cell after cell, keeping its storage.
 class Matcher {
@@ -27,62 +44,74 @@ class Matcher {
   void run(size_t index) {
     cell_ = &p_.cells.cells[index];
     sort_detections();
-    find_candidates();
-    for (size_t a = 0; a < kAreas; ++a) {
-      mark_ignored(a);
-      const auto ignored = static_cast<uint32_t>(std::count(ignored_.begin(), ignored_.end(), 1));
-      out_.counted[index * kAreas + a] = static_cast<uint32_t>(ignored_.size()) - ignored;
-      taken_.assign(ignored_.size(), 0);
-      for (size_t d = 0; d < order_.size(); ++d) match_detection(d, a);
+    load_truths(index);
+    const bool partial = is_partial();
+    for (size_t d = 0; d < ranked_.size(); ++d) {
+      find_candidates(dt(d));
+      for (size_t a = 0; a < kAreas; ++a) match_detection(d, a, partial);
     }
   }
 
  private:
-  const Annotation& gt(size_t g) const { return p_.truth.annotations[p_.cells.gt[cell_->gt_begin + g]]; }
-  const Detection& dt(size_t d) const { return p_.detections.records[order_[d]]; }
-  size_t gt_count() const { return cell_->gt_end - cell_->gt_begin; }
+  const Detection& dt(size_t d) const { return p_.detections.records[p_.cells.dt[ranked_[d].place]]; }
 
+  // By falling score; equals stay in the order of the cell.
   void sort_detections() {
-    const auto begin = p_.cells.dt.begin();
-    order_.assign(begin + cell_->dt_begin, begin + cell_->dt_end);
-    std::stable_sort(order_.begin(), order_.end(), [this](uint32_t a, uint32_t b) {
-      return p_.detections.records[a].score > p_.detections.records[b].score;
+    ranked_.clear();
+    for (uint32_t d = cell_->dt_begin; d < cell_->dt_end; ++d) {
+      ranked_.push_back({p_.detections.records[p_.cells.dt[d]].score, d});
+    }
+    std::sort(ranked_.begin(), ranked_.end(), [](const Ranked& x, const Ranked& y) {
+      return x.score > y.score || (x.score == y.score && x.place < y.place);
     });
-    order_.resize(cell_->out_end - cell_->out_begin);
-    for (size_t d = 0; d < order_.size(); ++d) out_.scores[cell_->out_begin + d] = dt(d).score;
+    ranked_.resize(cell_->out_end - cell_->out_begin);
+    for (size_t d = 0; d < ranked_.size(); ++d) out_.scores[cell_->out_begin + d] = ranked_[d].score;
   }
 
-  // The pairs that can match at any threshold. One below all of them has no influence, so it is not kept.
-  void find_candidates() {
-    candidates_.clear();
-    first_.assign(1, 0);
-    for (size_t d = 0; d < order_.size(); ++d) {
-      decoded_ = has_boundary_ = false;
-      for (size_t g = 0; g < gt_count(); ++g) {
-        const double iou = iou_of(dt(d), gt(g));
-        if (!(iou < p_.config.iou_thresholds[0])) candidates_.push_back({static_cast<uint32_t>(g), iou});
+  void load_truths(size_t index) {
+    truths_.clear();
+    for (uint32_t g = cell_->gt_begin; g < cell_->gt_end; ++g) {
+      Truth truth{&p_.truth.annotations[p_.cells.gt[g]]};
+      for (size_t a = 0; a < kAreas; ++a) {
+        truth.ignored[a] = truth.value->ignore || out_of_range(truth.value->area, p_.config.areas[a]);
+        out_.counted[index * kAreas + a] += !truth.ignored[a];
       }
-      first_.push_back(candidates_.size());
+      truths_.push_back(truth);
+    }
+  }
+
+  // LVIS: the category is not annotated in full in this image.
+  bool is_partial() const {
+    if (p_.config.protocol != Protocol::kLvis) return false;
+    const auto& partial = p_.truth.images[cell_->image].not_exhaustive;
+    return std::binary_search(partial.begin(), partial.end(), p_.truth.categories[cell_->category].id);
+  }
+
+  // What the detection can match at any threshold. A pair below all of them has no influence, so it is not kept.
+  void find_candidates(const Detection& d) {
+    candidates_.clear();
+    highest_ = 0;
+    masks_.begin(d);
+    has_boundary_ = false;
+    for (uint32_t g = 0; g < truths_.size(); ++g) {
+      const double iou = iou_of(d, *truths_[g].value);
+      if (iou < p_.config.iou_thresholds[0]) continue;
+      candidates_.push_back({g, iou});
+      // Not a number, of boxes beyond measure, is below no threshold.
+      highest_ = std::isnan(iou) ? std::numeric_limits<double>::infinity() : std::max(highest_, iou);
     }
   }
 
   double iou_of(const Detection& d, const Annotation& g) {
     if (p_.type == IouType::kBbox) return mask::iou(d.box, g.box, g.crowd);
-    if (!(mask::iou(d.box_of_mask(), g.mask_box, g.crowd) > 0)) return 0;
-    if (!decoded_) {
-      mask::counts_from_string(d.counts, mask_.counts);
-      mask_.height = d.height;
-      mask_.width = d.width;
-      decoded_ = true;
-    }
-    const double iou = mask::iou_of_runs(mask_, g.mask, g.crowd);
+    const double iou = masks_.with(g);
     if (p_.type == IouType::kSegm || g.crowd || iou < p_.config.iou_thresholds[0]) return iou;
     // A crowd has no boundary to be met.
     return std::min(iou, boundary_iou(g));
   }
 
   double boundary_iou(const Annotation& g) {
-    if (!has_boundary_) boundary_ = boundary_of(mask_);
+    if (!has_boundary_) boundary_ = boundary_of(masks_.mask());
     has_boundary_ = true;
     return mask::iou(boundary_, boundary_of(g.mask), false);
   }
@@ -93,53 +122,40 @@ class Matcher {
     return mask::boundary(rle, static_cast<uint32_t>(std::max(1.0, std::nearbyint(p_.config.boundary_ratio * diagonal))));
   }
 
-  void mark_ignored(size_t a) {
-    ignored_.resize(gt_count());
-    for (size_t g = 0; g < ignored_.size(); ++g) {
-      ignored_[g] = gt(g).ignore || out_of_range(gt(g).area, p_.config.areas[a]);
-    }
-  }
-
-  void match_detection(size_t d, size_t a) {
+  void match_detection(size_t d, size_t a, bool partial) {
     ThresholdBits matched = 0, ignored = 0;
-    if (first_[d] != first_[d + 1]) {
-      for (size_t t = 0; t < p_.config.iou_thresholds.size(); ++t) {
-        const int64_t g = best_for(d, t);
-        if (g < 0) continue;
-        const auto bit = static_cast<ThresholdBits>(1u << t);
-        taken_[static_cast<size_t>(g)] |= bit;
-        if (ignored_[static_cast<size_t>(g)]) ignored |= bit;
-        // The reference stores the id of the match and later asks whether it is zero.
-        if (gt(static_cast<size_t>(g)).id != 0) matched |= bit;
-      }
+    const std::vector<double>& thresholds = p_.config.iou_thresholds;
+    for (size_t t = 0; t < thresholds.size(); ++t) {
+      const double threshold = std::min(thresholds[t], kAlmostOne);
+      if (candidates_.empty() || highest_ < threshold) break;  // and so it is at all that follow
+      Truth* const truth = best_for(threshold, t, a);
+      if (!truth) continue;
+      const auto bit = static_cast<ThresholdBits>(1u << t);
+      truth->taken[a] |= bit;
+      if (truth->ignored[a]) ignored |= bit;
+      // The reference stores the id of the match and later asks whether it is zero.
+      if (truth->value->id != 0) matched |= bit;
     }
-    if (ignores_unmatched(dt(d), a)) ignored |= static_cast<ThresholdBits>(~matched);
+    if (partial || out_of_range(dt(d).area, p_.config.areas[a])) ignored |= static_cast<ThresholdBits>(~matched);
     const size_t row = (cell_->out_begin + d) * kAreas + a;
     out_.matched[row] = matched;
     out_.ignored[row] = ignored;
   }
 
-  bool ignores_unmatched(const Detection& d, size_t a) const {
-    if (out_of_range(d.area, p_.config.areas[a])) return true;
-    if (p_.config.protocol != Protocol::kLvis) return false;
-    const auto& partial = p_.truth.images[d.image].not_exhaustive;
-    return std::binary_search(partial.begin(), partial.end(), p_.truth.categories[d.category].id);
-  }
-
-  // The annotation that detection d takes at threshold t, or -1: the best that is free, of equals the last, and an
+  // The annotation that the detection takes at threshold t, or null: the best that is free, of equals the last, and an
   // ignored one only where no other qualifies.
-  int64_t best_for(size_t d, size_t t) const {
-    double best = std::min(p_.config.iou_thresholds[t], kAlmostOne);
-    int64_t found = -1;
-    for (const uint8_t ignored : {uint8_t{0}, uint8_t{1}}) {
-      for (size_t i = first_[d]; i < first_[d + 1]; ++i) {
-        const Candidate& candidate = candidates_[i];
-        if (ignored_[candidate.gt] != ignored || candidate.iou < best) continue;
-        if ((taken_[candidate.gt] >> t & 1) && !gt(candidate.gt).crowd) continue;
+  Truth* best_for(double threshold, size_t t, size_t a) {
+    double best = threshold;
+    Truth* found = nullptr;
+    for (const bool ignored : {false, true}) {
+      for (const Candidate& candidate : candidates_) {
+        Truth& truth = truths_[candidate.gt];
+        if (truth.ignored[a] != ignored || candidate.iou < best) continue;
+        if ((truth.taken[a] >> t & 1) && !truth.value->crowd) continue;
         best = candidate.iou;
-        found = candidate.gt;
+        found = &truth;
       }
-      if (found >= 0) break;
+      if (found) break;
     }
     return found;
   }
@@ -147,14 +163,12 @@ class Matcher {
   const Problem& p_;
   MatchTable& out_;
   const Cell* cell_ = nullptr;
-  std::vector<uint32_t> order_;        // detections by falling score, after the cut
-  std::vector<Candidate> candidates_;  // of detection d: first_[d] .. first_[d + 1], annotations in file order
-  std::vector<size_t> first_;
-  std::vector<uint8_t> ignored_;        // [gt]
-  std::vector<ThresholdBits> taken_;    // [gt]
-  mask::Rle mask_;                      // of the detection at hand, once decoded
-  bool decoded_ = false;
-  mask::Rle boundary_;                  // of mask_, once it was needed
+  std::vector<Ranked> ranked_;         // detections, after the cut
+  std::vector<Truth> truths_;          // in file order
+  std::vector<Candidate> candidates_;  // of the detection at hand, likewise
+  double highest_ = 0;                 // IoU among them
+  MaskIou masks_;                      // of the detection at hand
+  mask::Rle boundary_;                 // of its mask, once it was needed
   bool has_boundary_ = false;
 };
 
@@ -163,13 +177,18 @@ class Matcher {
 MatchTable match(const Problem& problem) {
   const size_t rows = problem.cells.rows, cells = problem.cells.cells.size();
   MatchTable out;
+  reserve_huge(out.scores, rows);
+  reserve_huge(out.matched, rows * kAreas);
+  reserve_huge(out.ignored, rows * kAreas);
   out.scores.resize(rows);
   out.matched.resize(rows * kAreas);
   out.ignored.resize(rows * kAreas);
   out.counted.resize(cells * kAreas);
+  // Image by image, as the records lie in the file and so in memory.
+  const std::vector<uint32_t> order = by_image(problem).cells;
   parallel_for(cells, kCellsAtATime, problem.config.threads, [&](size_t begin, size_t end) {
     Matcher matcher(problem, out);
-    for (size_t i = begin; i < end; ++i) matcher.run(i);
+    for (size_t i = begin; i < end; ++i) matcher.run(order[i]);
   });
   return out;
 }

@@ -65,7 +65,7 @@ void ImageView::find_overlaps() {
   overlaps_.clear();
   first_.assign(1, 0);
   for (const Found& found : found_) {
-    decoded_ = false;
+    masks_.begin(*found.value);
     for (uint32_t g = 0; g < truths_.size(); ++g) {
       const double iou = iou_of(*found.value, *truths_[g].value);
       if (iou > 0) overlaps_.push_back({g, iou});
@@ -76,14 +76,7 @@ void ImageView::find_overlaps() {
 
 double ImageView::iou_of(const Detection& detection, const Annotation& annotation) {
   if (p_.type == IouType::kBbox) return mask::iou(detection.box, annotation.box, annotation.crowd);
-  if (!(mask::iou(detection.box_of_mask(), annotation.mask_box, annotation.crowd) > 0)) return 0;
-  if (!decoded_) {
-    mask::counts_from_string(detection.counts, mask_.counts);
-    mask_.height = detection.height;
-    mask_.width = detection.width;
-    decoded_ = true;
-  }
-  return mask::iou_of_runs(mask_, annotation.mask, annotation.crowd);
+  return masks_.with(annotation);
 }
 
 }  // namespace iuq::eval

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "lib/eval/mask_iou.h"
 #include "lib/eval/match.h"
 
 namespace iuq::eval {
@@ -59,8 +60,7 @@ class ImageView {
   std::vector<Overlap> overlaps_;
   std::vector<size_t> first_;
   std::vector<uint32_t> order_;  // detections of the cell at hand
-  mask::Rle mask_;               // of the detection at hand, once decoded
-  bool decoded_ = false;
+  MaskIou masks_;                // of the detection at hand
 };
 
 }  // namespace iuq::eval

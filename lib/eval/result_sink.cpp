@@ -34,7 +34,7 @@ class ShapeReader {
     read_mask(detection);
     detection.area = mask_area_;
     if (!rules_.config.wants(IouType::kBbox)) return;
-    detection.box = fields_.find("bbox") ? fields_.box("bbox") : detection.box_of_mask();
+    detection.box = fields_.find("bbox") ? fields_.box("bbox") : mask_box_;
   }
 
  private:
@@ -68,8 +68,8 @@ class ShapeReader {
     detection.height = rle.height;
     detection.width = rle.width;
     mask_area_ = mask::area(rle);
-    const mask::Box box = mask::to_box(rle);
-    for (size_t i = 0; i < box.size(); ++i) detection.mask_box[i] = static_cast<uint32_t>(box[i]);
+    mask_box_ = mask::to_box(rle);
+    detection.columns = {static_cast<uint32_t>(mask_box_[0]), static_cast<uint32_t>(mask_box_[2])};
   }
 
   const ResultRules& rules_;
@@ -78,6 +78,7 @@ class ShapeReader {
   const Image& image_;
   TextStore& store_;
   double mask_area_ = 0;  // of the mask read last
+  mask::Box mask_box_{};  // likewise
 };
 
 }  // namespace
@@ -98,14 +99,16 @@ bool ResultSink::plain(size_t, int64_t, io::JsonCursor& cursor) {
   mask::Measures measures;
   if (needs_mask()) {
     if (!mask::measure(detection.counts, detection.height, detection.width, counts_, measures)) return false;
-    detection.mask_box = measures.box;
+    detection.columns = measures.columns;
     detection.counts = rules_.config.wants_masks() ? store_.add(detection.counts) : std::string_view();
   } else {
     detection.counts = {};  // of the first record: read before it was known that nobody wants it
     detection.height = detection.width = 0;
   }
   detection.area = rules_.boxes_decide ? detection.box[2] * detection.box[3] : double(measures.area);
-  if (!rules_.boxes_decide && rules_.config.wants(IouType::kBbox) && !plain.has_box) detection.box = detection.box_of_mask();
+  if (!rules_.boxes_decide && rules_.config.wants(IouType::kBbox) && !plain.has_box) {
+    detection.box = mask::to_box(counts_, detection.height, detection.width);
+  }
   push(detection, plain.image_id, plain.category_id);
   return true;
 }

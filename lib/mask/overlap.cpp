@@ -45,21 +45,6 @@ void walk_both(const Rle& a, const Rle& b, const Segment& segment) {
 
 bool same_size(const Rle& a, const Rle& b) { return a.height == b.height && a.width == b.width; }
 
-// The area, and whether a run but the first is empty: the reference's walk may end early at such a place.
-struct Foreground {
-  uint32_t area = 0;
-  bool has_empty_run = false;
-
-  explicit Foreground(const std::vector<uint32_t>& counts) {
-    uint32_t empty = 0;
-    for (size_t i = 1; i < counts.size(); i += 2) {
-      area += counts[i];
-      empty |= static_cast<uint32_t>(counts[i] == 0) | static_cast<uint32_t>(i > 1 && counts[i - 1] == 0);
-    }
-    has_empty_run = empty != 0 || (counts.size() > 1 && counts.size() % 2 == 1 && counts.back() == 0);
-  }
-};
-
 // Pixels that both masks cover; foreground runs side by side.
 uint32_t intersection(const std::vector<uint32_t>& a, const std::vector<uint32_t>& b) {
   uint32_t both = 0;
@@ -110,9 +95,21 @@ Rle merge(const std::vector<Rle>& rles, bool intersect) {
   return merged;
 }
 
+Foreground::Foreground(const std::vector<uint32_t>& counts) {
+  uint32_t empty = 0;
+  for (size_t i = 1; i < counts.size(); i += 2) {
+    area += counts[i];
+    empty |= static_cast<uint32_t>(counts[i] == 0) | static_cast<uint32_t>(i > 1 && counts[i - 1] == 0);
+  }
+  has_empty_run = empty != 0 || (counts.size() > 1 && counts.size() % 2 == 1 && counts.back() == 0);
+}
+
 double iou_of_runs(const Rle& dt, const Rle& gt, bool crowd) {
+  return iou_of_runs(dt, Foreground(dt.counts), gt, Foreground(gt.counts), crowd);
+}
+
+double iou_of_runs(const Rle& dt, const Foreground& of_dt, const Rle& gt, const Foreground& of_gt, bool crowd) {
   if (!same_size(dt, gt)) return -1;
-  Foreground of_dt(dt.counts), of_gt(gt.counts);
   if (!of_dt.has_empty_run && !of_gt.has_empty_run) {
     const uint32_t both = intersection(dt.counts, gt.counts);
     return both == 0 ? 0 : double(both) / double(crowd ? of_dt.area : of_dt.area + of_gt.area - both);

@@ -1,6 +1,11 @@
 #include "lib/mask/rle.h"
 
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
 #include <algorithm>
+#include <bit>
 #include <cstring>
 #include <limits>
 
@@ -36,6 +41,46 @@ int64_t read_number(std::string_view text, size_t& at) {
   }
 }
 
+#ifdef __SSE2__
+// Adds to each of 16 numbers those two, four, ... before it. Numbers of one character are within [-16, 15], so that eight of them
+// add up within a byte.
+__m128i sum_every_other(__m128i x) {
+  x = _mm_add_epi8(x, _mm_slli_si128(x, 2));
+  x = _mm_add_epi8(x, _mm_slli_si128(x, 4));
+  return _mm_add_epi8(x, _mm_slli_si128(x, 8));
+}
+
+// Decodes characters that are a number each, 16 at a time, behind the runs out[-2] and out[-1]. Returns how many: it stops at the
+// first that is not, when fewer than 16 are left, and where a run would be negative or near 32 bits. May write up to 16 beyond.
+size_t decode_short(const char* at, const char* end, uint32_t* out) {
+  constexpr ptrdiff_t kWide = 16;
+  constexpr uint32_t kFar = uint32_t{1} << 30;
+  if (out[-2] >= kFar || out[-1] >= kFar) return 0;
+  const __m128i sign = _mm_set1_epi8(kSign);
+  const __m128i last = _mm_set_epi32(0, 0, static_cast<int>(out[-1]), static_cast<int>(out[-2]));
+  __m128i before = _mm_unpacklo_epi64(last, last);
+  size_t done = 0;
+  for (int count = kWide; count == kWide && end - at >= kWide; at += count) {
+    const __m128i bits = _mm_sub_epi8(_mm_loadu_si128(reinterpret_cast<const __m128i*>(at)), _mm_set1_epi8(kFirst));
+    // The two top bits of a byte tell foreign characters, the third that another follows.
+    const __m128i others = _mm_and_si128(bits, _mm_set1_epi8(static_cast<char>(0xe0)));
+    count = std::countr_one(static_cast<uint32_t>(_mm_movemask_epi8(_mm_cmpeq_epi8(others, _mm_setzero_si128()))));
+    const __m128i sums = sum_every_other(_mm_sub_epi8(_mm_xor_si128(bits, sign), sign));
+    const __m128i low = _mm_srai_epi16(_mm_unpacklo_epi8(sums, sums), 8), high = _mm_srai_epi16(_mm_unpackhi_epi8(sums, sums), 8);
+    const __m128i runs[] = {_mm_add_epi32(before, _mm_srai_epi32(_mm_unpacklo_epi16(low, low), 16)),
+                            _mm_add_epi32(before, _mm_srai_epi32(_mm_unpackhi_epi16(low, low), 16)),
+                            _mm_add_epi32(before, _mm_srai_epi32(_mm_unpacklo_epi16(high, high), 16)),
+                            _mm_add_epi32(before, _mm_srai_epi32(_mm_unpackhi_epi16(high, high), 16))};
+    const __m128i signs = _mm_packs_epi16(_mm_packs_epi32(runs[0], runs[1]), _mm_packs_epi32(runs[2], runs[3]));
+    if ((_mm_movemask_epi8(signs) & ((1 << count) - 1)) != 0) break;
+    for (size_t i = 0; i < 4; ++i) _mm_storeu_si128(reinterpret_cast<__m128i*>(out + done + 4 * i), runs[i]);
+    done += static_cast<size_t>(count);
+    before = _mm_unpackhi_epi64(runs[3], runs[3]);
+  }
+  return done;
+}
+#endif
+
 // What read_number() and the checks on it accept, without words for what is wrong: false. Nearly every number is one
 // character long.
 bool decode_counts(std::string_view text, std::vector<uint32_t>& counts) {
@@ -45,6 +90,7 @@ bool decode_counts(std::string_view text, std::vector<uint32_t>& counts) {
   const char* at = text.data();
   const char* const end = at + text.size();
   while (at != end) {
+    [[maybe_unused]] const char* number = at;
     uint32_t bits = static_cast<uint32_t>(*at++) - kFirst;
     int64_t value = static_cast<int32_t>(bits << (32 - kBits)) >> (32 - kBits);  // the fifth bit is the sign
     if (bits >= kMore) {
@@ -63,6 +109,14 @@ bool decode_counts(std::string_view text, std::vector<uint32_t>& counts) {
     if (n > 2) value += out[n - 2];
     if (value < 0 || value > std::numeric_limits<uint32_t>::max()) return false;
     out[n++] = static_cast<uint32_t>(value);
+#ifdef __SSE2__
+    // Long numbers come together, where the outline jumps; behind a short one many short ones are likely.
+    if (at - number == 1 && n > 2) {
+      const size_t count = decode_short(at, end, out + n);
+      at += count;
+      n += count;
+    }
+#endif
   }
   counts.resize(n);
   return true;
@@ -97,6 +151,19 @@ std::array<uint32_t, 4> box_of(const std::vector<uint32_t>& counts, uint32_t hei
     start += run;
   }
   return {left, top, right - left + 1, bottom - top + 1};
+}
+
+// The x and w of box_of(), for counts that fill the image.
+std::array<uint32_t, 2> columns_of(const std::vector<uint32_t>& counts, uint32_t height, uint32_t width) {
+  const size_t runs = counts.size() / 2 * 2;
+  if (runs == 0) return {0, 0};
+  size_t first = 1, last = runs - 1;
+  uint32_t start = counts[0], behind = height * width - (runs < counts.size() ? counts.back() : 0);
+  for (; first < runs && counts[first] == 0; first += 2) start += first + 1 < runs ? counts[first + 1] : 0;
+  if (first > last) return {width, 1 - width};  // nothing but empty runs: as box_of() has it
+  for (; counts[last] == 0; last -= 2) behind -= counts[last - 1];
+  const uint32_t x = start / height;
+  return {x, (behind - 1) / height - x + 1};
 }
 
 void write_number(int64_t value, std::string& text) {
@@ -199,7 +266,7 @@ bool measure(std::string_view text, uint32_t height, uint32_t width, std::vector
   if (i < counts.size()) background += counts[i];
   if (background + foreground != pixels) return false;
   out.area = static_cast<uint32_t>(foreground);
-  out.box = box_of(counts, height, width);
+  out.columns = columns_of(counts, height, width);
   return true;
 }
 
@@ -215,8 +282,10 @@ uint32_t area(const Rle& rle) {
   return sum;
 }
 
-Box to_box(const Rle& rle) {
-  const auto [x, y, w, h] = box_of(rle.counts, rle.height, rle.width);
+Box to_box(const Rle& rle) { return to_box(rle.counts, rle.height, rle.width); }
+
+Box to_box(const std::vector<uint32_t>& counts, uint32_t height, uint32_t width) {
+  const auto [x, y, w, h] = box_of(counts, height, width);
   return {double(x), double(y), double(w), double(h)};
 }
 

@@ -44,17 +44,18 @@ Rle from_box(const Box& box, int64_t height, int64_t width);
 /// Union or intersection. Nothing gives the 0 x 0 mask, one mask itself, masks of unequal size the 0 x 0 mask.
 Rle merge(const std::vector<Rle>& rles, bool intersect);
 
-/// Area and tight box (x, y, w, h; zeros for the empty mask) of compressed counts, in one go, with the counts as a by-product
-/// in storage that is kept between calls. False where from_string() or check() would throw.
+/// Of compressed counts in one go, with the counts as a by-product in storage that is kept between calls. False where
+/// from_string() or check() would throw.
 struct Measures {
   uint32_t area = 0;
-  std::array<uint32_t, 4> box{};
+  std::array<uint32_t, 2> columns{};  // x and w of to_box(), which takes far longer
 };
 bool measure(std::string_view text, uint32_t height, uint32_t width, std::vector<uint32_t>& counts, Measures& out);
 
 uint32_t area(const Rle& rle);
 /// Tight box; zeros for the empty mask.
 Box to_box(const Rle& rle);
+Box to_box(const std::vector<uint32_t>& counts, uint32_t height, uint32_t width);
 
 /// The part of the mask that is within `distance` pixels (of the square metric) of what is not mask; beyond the image there is no
 /// mask. Source: Cheng et al., "Boundary IoU", section 4: the mask less its erosion by `distance` 3x3 steps.
@@ -68,7 +69,17 @@ double iou(const Box& dt, const Box& gt, bool crowd);
 std::vector<double> iou(const std::vector<Rle>& dt, const std::vector<Rle>& gt, const std::vector<uint8_t>& iscrowd);
 std::vector<double> iou(const std::vector<Box>& dt, const std::vector<Box>& gt, const std::vector<uint8_t>& iscrowd);
 
+/// What a mask brings along to each comparison.
+struct Foreground {
+  uint32_t area = 0;
+  bool has_empty_run = false;  // other than the first: the reference's walk may end early at such a place
+
+  Foreground() = default;
+  explicit Foreground(const std::vector<uint32_t>& counts);
+};
+
 /// iou() of two masks whose boxes are known to overlap.
 double iou_of_runs(const Rle& dt, const Rle& gt, bool crowd);
+double iou_of_runs(const Rle& dt, const Foreground& of_dt, const Rle& gt, const Foreground& of_gt, bool crowd);
 
 }  // namespace iuq::mask

@@ -81,7 +81,7 @@ uint64_t bits(double value) { return std::bit_cast<uint64_t>(value); }
 
 bool same(const Detection& a, const Detection& b, bool with_box) {
   bool ok = a.image == b.image && a.category == b.category && bits(a.score) == bits(b.score) && bits(a.area) == bits(b.area) &&
-            a.counts == b.counts && a.height == b.height && a.width == b.width && a.mask_box == b.mask_box;
+            a.counts == b.counts && a.height == b.height && a.width == b.width && a.columns == b.columns;
   for (size_t i = 0; with_box && i < a.box.size(); ++i) ok = ok && bits(a.box[i]) == bits(b.box[i]);
   return ok;
 }
@@ -163,7 +163,7 @@ bool check_plain(const std::string& text, int kind) {
     if (!truth_of(kind).category_of.count(category)) continue;  // nobody looks at it
     for (Harvest& harvest : harvests) {
       Detection& d = harvest.records[i];
-      if (!config.wants_masks()) d.counts = {}, d.height = d.width = 0, d.mask_box = {};
+      if (!config.wants_masks()) d.counts = {}, d.height = d.width = 0, d.columns = {};
     }
     require(same(harvests[0].records[i], harvests[1].records[i], config.wants(IouType::kBbox)), "both ways read the same");
   }

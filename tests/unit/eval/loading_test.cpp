@@ -26,7 +26,7 @@ std::string line_of(const Detection& d) {
   out << std::hexfloat << d.image << ' ' << d.category << ' ' << d.score << ' ' << d.area << ' ' << d.counts << ' ' << d.height
       << 'x' << d.width;
   for (const double v : d.box) out << ' ' << v;
-  for (const uint32_t v : d.mask_box) out << ' ' << v;
+  for (const uint32_t v : d.columns) out << ' ' << v;
   return out.str();
 }
 
@@ -219,7 +219,7 @@ std::vector<std::string> harvest(const std::string& path, const GroundTruth& tru
     const auto [image, category] = harvest.ids[i];
     if (!truth.category_of.count(category)) continue;  // those are never looked at
     if (!config.wants(IouType::kBbox)) d.box = {};
-    if (!config.wants_masks()) d.counts = {}, d.height = d.width = 0, d.mask_box = {};
+    if (!config.wants_masks()) d.counts = {}, d.height = d.width = 0, d.columns = {};
     lines.push_back(iuq::cat(image, "/", category, ": ", line_of(d)));
   }
   return lines;
