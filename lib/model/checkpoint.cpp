@@ -3,14 +3,18 @@
 #include <torch/types.h>
 
 #include <algorithm>
+#include <cmath>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "lib/base/error.h"
+#include "lib/base/log.h"
 #include "lib/data/annotations.h"
 #include "lib/io/provenance.h"
 #include "lib/io/safetensors.h"
 #include "lib/model/segmenter.h"
 #include "lib/model/tensor_bridge.h"
+#include "lib/nn/windows.h"
 
 namespace iuq::model {
 namespace {
@@ -24,8 +28,10 @@ constexpr const char* kFormat = "iuq.model/1";
   throw Error(ErrorCode::kBadData, cat("\"", path, "\": ", what));
 }
 
-std::vector<std::pair<std::string, at::Tensor>> state_of(const Segmenter& segmenter) {
-  std::vector<std::pair<std::string, at::Tensor>> state;
+using State = std::vector<std::pair<std::string, at::Tensor>>;
+
+State state_of(const Segmenter& segmenter) {
+  State state;
   for (const auto& item : segmenter.named_parameters()) state.emplace_back(item.key(), item.value());
   for (const auto& item : segmenter.named_buffers()) state.emplace_back(item.key(), item.value());
   std::sort(state.begin(), state.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
@@ -40,36 +46,89 @@ json metadata_json(const io::TensorFile& file, const std::string& path, const ch
   return value;
 }
 
+State::const_iterator find(const State& state, const std::string& name) {
+  const auto it = std::lower_bound(state.begin(), state.end(), name, [](const auto& a, const auto& b) { return a.first < b; });
+  return it != state.end() && it->first == name ? it : state.end();
+}
+
+// Backbones lie under "backbone.bottom_up." below an FPN and under "backbone." without one: weights of either serve both.
+State::const_iterator place_of(const State& state, const std::string& name, const std::string& backbone_prefix) {
+  auto it = find(state, name);
+  for (const std::string other : {"backbone.bottom_up.", "backbone."}) {
+    if (it == state.end() && name.starts_with(other)) it = find(state, backbone_prefix + name.substr(other.size()));
+  }
+  return it;
+}
+
+// A Swin Transformer's table of relative positions, made for another window: to be resized.
+bool is_other_window(const std::string& name, const io::TensorData& data, const at::Tensor& wanted) {
+  const auto is_table = [](int64_t rows) {
+    const auto side = static_cast<int64_t>(std::llround(std::sqrt(static_cast<double>(rows))));
+    return side * side == rows && side % 2 == 1;
+  };
+  return name.ends_with(".relative_position_bias_table") && data.shape.size() == 2 && wanted.dim() == 2 &&
+         data.shape[1] == wanted.size(1) && is_table(data.shape[0]) && is_table(wanted.size(0));
+}
+
+void copy(const at::Tensor& target, const io::TensorData& data) {
+  const at::Tensor source = to_tensor(data);
+  const auto side = static_cast<int64_t>(std::llround(std::sqrt(static_cast<double>(target.size(0))))) / 2 + 1;
+  target.copy_(source.sizes() == target.sizes() ? source : nn::resize_positions(source.to(at::kFloat), side));
+}
+
+bool starts_with_any(const std::string& name, const std::vector<std::string>& prefixes) {
+  return std::any_of(prefixes.begin(), prefixes.end(), [&](const auto& prefix) { return name.starts_with(prefix); });
+}
+
 // Copies the tensors of `file` into the segmenter once all of them fit; returns the names without a tensor.
 std::vector<std::string> fill(Segmenter& segmenter, const io::TensorFile& file, const std::string& path,
                               const std::vector<std::string>& skip) {
-  const auto state = state_of(segmenter);
+  const State state = state_of(segmenter);
   std::vector<std::pair<at::Tensor, const io::TensorData*>> copies;
   std::vector<bool> filled(state.size(), false);
+  size_t resized = 0;
   for (const auto& [name, data] : file.tensors) {
-    const bool skipped = std::any_of(skip.begin(), skip.end(), [&name = name](const auto& prefix) {
-      return name.rfind(prefix, 0) == 0;
-    });
-    if (skipped) continue;
-    const auto it = std::lower_bound(state.begin(), state.end(), name, [](const auto& a, const auto& b) { return a.first < b; });
-    if (it == state.end() || it->first != name) {
+    if (starts_with_any(name, skip)) continue;
+    const auto it = place_of(state, name, segmenter.backbone_prefix());
+    if (it == state.end()) {
       bad(path, cat("tensor \"", name, "\" has no place in this segmenter; check \"model\" in the config"));
     }
-    if (it->second.sizes() != at::IntArrayRef(data.shape)) {
+    if (starts_with_any(it->first, skip)) continue;
+    const bool fits = it->second.sizes() == at::IntArrayRef(data.shape);
+    if (!fits && !is_other_window(name, data, it->second)) {
       std::ostringstream wanted;
       wanted << it->second.sizes();
       bad(path, cat("tensor \"", name, "\" is ", io::describe(data), ", this segmenter wants ", wanted.str()));
     }
+    resized += fits ? 0 : 1;
     copies.emplace_back(it->second, &data);
     filled[static_cast<size_t>(it - state.begin())] = true;
   }
   const torch::NoGradGuard guard;
-  for (auto& [target, data] : copies) target.copy_(to_tensor(*data));
+  for (auto& [target, data] : copies) copy(target, *data);
+  if (resized > 0) log::info(cat("weights: ", resized, " tables of relative positions resized to the config's window"));
   std::vector<std::string> missing;
   for (size_t i = 0; i < state.size(); ++i) {
     if (!filled[i]) missing.push_back(state[i].first);
   }
   return missing;
+}
+
+// A backbone comes whole or not at all: one of fewer blocks would leave the others at random, and cost AP without a word.
+void check_backbone(const Segmenter& segmenter, const io::TensorFile& file, const std::string& path,
+                    const std::vector<std::string>& skip) {
+  const State state = state_of(segmenter);
+  const std::string prefix = segmenter.backbone_prefix();
+  std::set<std::string> filled;
+  for (const auto& [name, data] : file.tensors) {
+    const auto it = place_of(state, name, prefix);
+    if (it != state.end() && it->first.starts_with(prefix)) filled.insert(it->first);
+  }
+  if (filled.empty()) return;
+  for (const auto& [name, tensor] : state) {
+    if (!name.starts_with(prefix) || filled.count(name) > 0 || starts_with_any(name, skip)) continue;
+    bad(path, cat("holds a backbone, but not its \"", name, "\"; check \"model.backbone\" in the config"));
+  }
 }
 
 std::vector<data::Category> read_categories(const json& list, const std::string& path) {
@@ -141,6 +200,7 @@ std::vector<std::string> load_weights(Segmenter& segmenter, const std::string& p
   }
   view::InputConfig taken = input;
   view::take_preprocessing(taken, preprocessing, path);
+  check_backbone(segmenter, file, path, skip);
   auto missing = fill(segmenter, file, path, skip);
   input = taken;
   return missing;

@@ -29,10 +29,11 @@ void save_checkpoint(const std::string& path, const Segmenter& segmenter, const 
                      const nlohmann::json& provenance);
 
 /// Fills `segmenter` from converted weights that may hold only a part (a backbone), or from a checkpoint. Tensors whose
-/// name starts with one of `skip` stay as they are (a class layer for other categories). Takes the preprocessing the
-/// weights were made for into `input`. Returns the names that were not filled. Nothing changes when it throws.
-/// Error(kBadData) for a tensor of the wrong shape or one that the segmenter does not have, and for weights that do not
-/// state their preprocessing.
+/// name starts with one of `skip` stay as they are (a class layer for other categories). A backbone finds its place under
+/// any prefix, and tables of relative positions for another window are resized. Takes the preprocessing the weights were
+/// made for into `input`. Returns the names that were not filled. Nothing changes when it throws.
+/// Error(kBadData) for a tensor of the wrong shape or one that the segmenter does not have, for a backbone that is not whole,
+/// and for weights that do not state their preprocessing.
 std::vector<std::string> load_weights(Segmenter& segmenter, const std::string& path,
                                       const std::vector<std::string>& skip, view::InputConfig& input);
 /// Error(kBadData) if the weights were made for strides in another place of the bottlenecks than section "model" says: that

@@ -71,9 +71,10 @@ SwinBlockImpl::SwinBlockImpl(int64_t channels, int64_t heads, int64_t side) {
 }
 
 at::Tensor SwinBlockImpl::forward(const at::Tensor& x, const WindowPlan& plan, const at::Tensor& kept) {
-  bool recorded = at::GradMode::is_enabled() && x.requires_grad();
-  for (const at::Tensor& parameter : parameters()) recorded |= at::GradMode::is_enabled() && parameter.requires_grad();
-  if (recorded || kept.defined()) return forward_recorded(x, plan, kept);
+  const std::vector<at::Tensor> own = parameters();
+  const bool trains = x.requires_grad() ||
+                      std::any_of(own.begin(), own.end(), [](const at::Tensor& parameter) { return parameter.requires_grad(); });
+  if ((trains && at::GradMode::is_enabled()) || kept.defined()) return forward_recorded(x, plan, kept);
   at::Tensor out = x;
   add_attention_(out, plan);
   add_mlp_(out);

@@ -4,8 +4,12 @@
 #include <torch/nn/module.h>
 #include <torch/nn/pimpl.h>
 
+#include <string>
+#include <vector>
+
 #include "lib/nn/layer_norm.h"
 #include "lib/nn/linear.h"
+#include "lib/nn/undecayed.h"
 #include "lib/nn/windows.h"
 
 namespace iuq::nn {
@@ -20,7 +24,7 @@ class SwinLinearImpl : public LinearImpl {
 TORCH_MODULE(SwinLinear);
 
 /// Attention among the N tokens of each window, with a learned bias for each relative position.
-class WindowAttentionImpl : public torch::nn::Module, public Initialised {
+class WindowAttentionImpl : public torch::nn::Module, public Initialised, public Undecayed {
  public:
   WindowAttentionImpl(int64_t channels, int64_t heads, int64_t side);
   /// What is added to the scores before softmax, by kind of window: [1 or 4, heads, N, N].
@@ -29,6 +33,7 @@ class WindowAttentionImpl : public torch::nn::Module, public Initialised {
   at::Tensor mix(const at::Tensor& rows, const at::Tensor& bias, const at::Tensor& kind);
   at::Tensor project(const at::Tensor& rows) { return proj_->forward(rows); }
   void init_(at::Generator generator) override;
+  std::vector<std::string> undecayed() const override { return {"relative_position_bias_table"}; }
 
  private:
   int64_t heads_, places_;

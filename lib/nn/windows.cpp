@@ -3,6 +3,7 @@
 #include <torch/csrc/autograd/custom_function.h>
 #include <torch/types.h>
 
+#include <cmath>
 #include <limits>
 
 #include "lib/base/error.h"
@@ -89,6 +90,14 @@ at::Tensor relative_positions(int64_t side) {
   const at::Tensor row = place.div(side, "floor"), column = place.remainder(side);
   const auto offsets = [side](const at::Tensor& of) { return of.unsqueeze(1) - of.unsqueeze(0) + (side - 1); };
   return (offsets(row) * (2 * side - 1) + offsets(column)).flatten();
+}
+
+at::Tensor resize_positions(const at::Tensor& table, int64_t side) {
+  const auto from = static_cast<int64_t>(std::llround(std::sqrt(static_cast<double>(table.size(0)))));
+  IUQ_ASSERT(table.dim() == 2 && from * from == table.size(0) && from % 2 == 1);
+  const int64_t to = 2 * side - 1;
+  const at::Tensor image = table.view({1, from, from, table.size(1)}).permute({0, 3, 1, 2});
+  return at::upsample_bicubic2d(image, {to, to}, /*align_corners=*/false).permute({0, 2, 3, 1}).reshape({to * to, -1});
 }
 
 at::Tensor to_windows(const at::Tensor& rows, const WindowPlan& plan) {

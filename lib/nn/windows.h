@@ -31,6 +31,10 @@ WindowPlan plan_windows(view::Size map, int64_t side, int64_t shift, c10::Device
 /// (dy + side - 1) * (2 side - 1) + dx + side - 1 with the query's row and column minus the key's.
 at::Tensor relative_positions(int64_t side);
 
+/// A table of relative positions [(2 v - 1)^2, heads] for windows of `side` instead of v: resized like an image, bicubic,
+/// align_corners false. Source: models.md 1.3 "Window change".
+at::Tensor resize_positions(const at::Tensor& table, int64_t side);
+
 /// rows [B * H * W, C] of B maps -> [B * windows * N, C]; 0 where padding is. Differentiable.
 at::Tensor to_windows(const at::Tensor& rows, const WindowPlan& plan);
 /// The reverse: [B * windows * N, C] -> [B * H * W, C]. Differentiable.

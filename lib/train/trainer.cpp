@@ -18,6 +18,7 @@
 #include "lib/io/atomic_file.h"
 #include "lib/io/provenance.h"
 #include "lib/model/checkpoint.h"
+#include "lib/nn/stochastic.h"
 #include "lib/train/batch_source.h"
 #include "lib/train/metrics.h"
 #include "lib/train/optimizer.h"
@@ -191,6 +192,7 @@ void Trainer::add_uniq_terms(const Batch& batch, const model::FeaturePyramid& fe
 }
 
 void Trainer::step(const Batch& batch) {
+  nn::seed_modules_(*segmenter_, Rng(job_.seed, "modules", static_cast<uint64_t>(step_)).next());
   model::FeaturePyramid features = batch.features;
   if (features.empty()) features = segmenter_->backbone(batch.images);
   model::Frame frame = batch.frame;

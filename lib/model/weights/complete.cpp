@@ -53,12 +53,12 @@ void complete_output_norms(io::TensorFile& file, const std::string& path, std::v
       }
       if (has_weight) continue;
       const std::vector<int64_t> shape = like->shape;
+      const auto channels = static_cast<size_t>(like->count());
       for (const float value : {1.0f, 0.0f}) {
         const std::string name = norm + (value == 1 ? "weight" : "bias");
-        const std::vector<float> values(static_cast<size_t>(like->count()), value);
+        const std::vector<float> values(channels, value);
         file.tensors.emplace_back(name, io::make_tensor(io::DType::kF32, shape, values.data()));
         filled.push_back(cat(name, " = ", value));
-        like = nullptr;
       }
     }
   }
