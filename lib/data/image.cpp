@@ -46,6 +46,14 @@ cv::Mat wrap(const Pixels& image) {
                  const_cast<uint8_t*>(image.bgr.data()));
 }
 
+Pixels resized(const Pixels& image, int64_t height, int64_t width, int interpolation) {
+  IUQ_ASSERT(height > 0 && width > 0);
+  Pixels out{height, width, std::vector<uint8_t>(static_cast<size_t>(3 * height * width))};
+  cv::Mat to = wrap(out);
+  cv::resize(wrap(image), to, to.size(), 0, 0, interpolation);
+  return out;
+}
+
 }  // namespace
 
 Pixels read_image(const std::string& path, int64_t expected_height, int64_t expected_width) {
@@ -74,10 +82,23 @@ Pixels read_image(const std::string& path, int64_t expected_height, int64_t expe
 }
 
 Pixels resize(const Pixels& image, int64_t height, int64_t width) {
-  IUQ_ASSERT(height > 0 && width > 0);
-  Pixels out{height, width, std::vector<uint8_t>(static_cast<size_t>(3 * height * width))};
-  cv::Mat to = wrap(out);
-  cv::resize(wrap(image), to, to.size(), 0, 0, cv::INTER_LINEAR);
+  return resized(image, height, width, cv::INTER_LINEAR);
+}
+
+Pixels resize_smooth(const Pixels& image, int64_t height, int64_t width) {
+  // For enlarging, OpenCV's INTER_AREA is something else than either.
+  const bool shrinks = height < image.height || width < image.width;
+  return resized(image, height, width, shrinks ? cv::INTER_AREA : cv::INTER_LINEAR);
+}
+
+Pixels crop(const Pixels& image, int64_t top, int64_t left, int64_t height, int64_t width) {
+  IUQ_ASSERT(top >= 0 && left >= 0 && top < image.height && left < image.width);
+  Pixels out{std::min(height, image.height - top), std::min(width, image.width - left), {}};
+  out.bgr.reserve(static_cast<size_t>(3 * out.height * out.width));
+  for (int64_t y = 0; y < out.height; ++y) {
+    const uint8_t* const row = image.at(top + y, left);
+    out.bgr.insert(out.bgr.end(), row, row + 3 * out.width);
+  }
   return out;
 }
 

@@ -25,6 +25,10 @@ Pixels read_image(const std::string& path, int64_t expected_height = 0, int64_t 
 /// Bilinear, pixel centres aligned (OpenCV's INTER_LINEAR). It does not smooth when shrinking, which is mmdetection's
 /// habit; detectron2's smooths, and AP differs by about a tenth of a point between the two.
 Pixels resize(const Pixels& image, int64_t height, int64_t width);
+/// The same, but what shrinks is averaged over the area of each new pixel. For large changes of scale.
+Pixels resize_smooth(const Pixels& image, int64_t height, int64_t width);
+/// The part of an image whose top left pixel is (top, left), as large as it fits into [height, width].
+Pixels crop(const Pixels& image, int64_t top, int64_t left, int64_t height, int64_t width);
 
 /// (height, width) of detectron2's shortest-edge rule: the short side becomes `short_side`, unless the long one would
 /// exceed `long_side`; both rounded as int(x + .5), and at least 1.

@@ -16,17 +16,32 @@ void InputConfig::check() const {
   check_config(long_side >= short_side.back(), "input.long_side", long_side, ">= input.short_side");
   check_config(divisor >= 32 && divisor % 32 == 0, "input.divisor", divisor, "a multiple of 32");
   check_config(flip >= 0 && flip <= 1, "input.flip", flip, "in [0, 1]");
+  check_config(lsj.size >= 0 && lsj.size <= 8192 && lsj.size % divisor == 0, "input.lsj.size", lsj.size,
+               "0 (off) or a multiple of input.divisor up to 8192");
+  check_config(lsj.min_scale > 0, "input.lsj.min_scale", lsj.min_scale, "> 0");
+  check_config(lsj.max_scale >= lsj.min_scale && lsj.max_scale <= 10, "input.lsj.max_scale", lsj.max_scale,
+               "in [input.lsj.min_scale, 10]");
+  check_config(lsj.pad_value >= 0 && lsj.pad_value <= 255, "input.lsj.pad_value", lsj.pad_value, "in [0, 255]");
   check_config(order == "RGB" || order == "BGR", "input.order", order, "\"RGB\" or \"BGR\"");
   check_config(mean.size() == 3, "input.mean", mean, "three numbers");
   check_config(std.size() == 3 && std[0] > 0 && std[1] > 0 && std[2] > 0, "input.std", std, "three numbers > 0");
 }
 
 void from_json(const nlohmann::json& j, InputConfig& config) {
+  const auto read_jitter = [](const nlohmann::json& section, JitterConfig& jitter) {
+    ConfigReader read(section, "input.lsj");
+    read("size", jitter.size);
+    read("min_scale", jitter.min_scale);
+    read("max_scale", jitter.max_scale);
+    read("pad_value", jitter.pad_value);
+    read.done();
+  };
   ConfigReader read(j, "input");
   read("short_side", config.short_side);
   read("long_side", config.long_side);
   read("divisor", config.divisor);
   read("flip", config.flip);
+  read_jitter(read.section("lsj"), config.lsj);
   read("order", config.order);
   read("mean", config.mean);
   read("std", config.std);
@@ -37,6 +52,10 @@ void from_json(const nlohmann::json& j, InputConfig& config) {
 void to_json(nlohmann::json& j, const InputConfig& c) {
   j = preprocessing_json(c);
   j.update({{"short_side", c.short_side}, {"long_side", c.long_side}, {"divisor", c.divisor}, {"flip", c.flip}});
+  j["lsj"] = {{"size", c.lsj.size},
+              {"min_scale", c.lsj.min_scale},
+              {"max_scale", c.lsj.max_scale},
+              {"pad_value", c.lsj.pad_value}};
 }
 
 nlohmann::json preprocessing_json(const InputConfig& c) {
@@ -58,7 +77,7 @@ void take_preprocessing(InputConfig& config, const nlohmann::json& preprocessing
   }
 }
 
-at::Tensor to_input(const data::Pixels& pixels, const InputConfig& config, Size canvas) {
+at::Tensor to_input(const data::Pixels& pixels, const InputConfig& config, Size canvas, std::optional<double> pad_value) {
   IUQ_ASSERT(pixels.height <= canvas.height && pixels.width <= canvas.width);
   at::Tensor out = at::zeros({3, canvas.height, canvas.width}, at::kFloat);
   float* const planes = out.data_ptr<float>();
@@ -66,6 +85,7 @@ at::Tensor to_input(const data::Pixels& pixels, const InputConfig& config, Size 
     const int64_t source = config.order == "BGR" ? c : 2 - c;  // pixels are blue, green, red
     const auto mean = static_cast<float>(config.mean[static_cast<size_t>(c)]);
     const auto scale = static_cast<float>(1.0 / config.std[static_cast<size_t>(c)]);
+    if (pad_value) out[c].fill_((*pad_value - config.mean[static_cast<size_t>(c)]) * scale);
     for (int64_t y = 0; y < pixels.height; ++y) {
       const uint8_t* row = pixels.bgr.data() + (y * pixels.width) * 3 + source;
       float* to = planes + (c * canvas.height + y) * canvas.width;

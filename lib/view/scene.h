@@ -3,6 +3,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -28,9 +29,26 @@ struct GroundTruth {
 struct Scene {
   at::Tensor image;      // [3, Hi, Wi] float32, normalised, padded; undefined when only the ground truth was asked for
   GroundTruth truth;     // without crowds
-  Size valid;            // resized image without padding
+  Size valid;            // the part of the canvas that shows the image, from the top left corner
   Size original;         // as stored on disk
 };
+
+/// How an image gets onto its canvas: resized as a whole, perhaps mirrored, then cropped, or padded right and below.
+struct Placement {
+  Size resized;
+  bool mirror = false;               // about the resized width
+  int64_t top = 0, left = 0;         // first row and column of the resized image that are on the canvas
+  Size canvas;
+  bool smooth = false;               // data::resize_smooth instead of data::resize
+  std::optional<double> pad_value;   // of view::to_input
+  Size valid() const;                // the part of the canvas that shows the image
+};
+/// Resized to a shorter side, on the smallest canvas.
+Placement plain_placement(const InputConfig& config, Size original, int64_t short_side, bool mirror);
+/// Section "input.lsj": one draw. The scale is that of Mask2Former's ResizeScale, the place is uniform (models.md 5.6).
+Placement draw_jitter(const InputConfig& config, Size original, bool mirror, Rng& rng);
+/// From the image at test size, as the cache and mining see it, to the canvas.
+ViewTransform from_test_size(const Placement& placement, const InputConfig& config, Size original);
 
 /// Canvas of an image of `original` size when its shorter side is resized to `short_side`.
 Size canvas_of(const InputConfig& config, Size original, int64_t short_side);
@@ -39,6 +57,9 @@ Size canvas_of(const InputConfig& config, Size original, int64_t short_side);
 /// Errors: those of data::read_image and Dataset::mask, naming file, image and annotation.
 Scene load_scene(const data::Dataset& dataset, int64_t index, const std::string& images, const InputConfig& config,
                  int64_t short_side, bool mirror);
+/// The same by any placement. Instances of which nothing is left on the canvas are dropped.
+Scene load_scene(const data::Dataset& dataset, int64_t index, const std::string& images, const InputConfig& config,
+                 const Placement& placement);
 /// The image alone; `truth` stays empty.
 Scene load_image(const data::Dataset& dataset, int64_t index, const std::string& images, const InputConfig& config,
                  int64_t short_side);
