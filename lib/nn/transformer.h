@@ -28,8 +28,8 @@ class EmbeddingImpl : public torch::nn::Module, public Initialised, public Undec
 };
 TORCH_MODULE(Embedding);
 
-/// Dot-product attention with several heads; names in_proj_weight, in_proj_bias, out_proj. Matrices start as Xavier's uniform
-/// ones, biases at 0.
+/// Dot-product attention with several heads; names in_proj_weight, in_proj_bias, out_proj. Matrices start as Xavier's
+/// uniform ones, biases at 0.
 class AttentionImpl : public torch::nn::Module, public Initialised {
  public:
   AttentionImpl(int64_t channels, int64_t heads);

@@ -4,14 +4,14 @@
 #include <nlohmann/json_fwd.hpp>
 #include <string>
 
-#include "lib/nn/resnet.h"
+#include "lib/nn/backbone_config.h"
 
 namespace iuq::model {
 
 /// Section "model" of the config when its "name" is "mask2former". Defaults are the reference's for COCO instances
 /// (models.md 5).
 struct Mask2FormerConfig {
-  nn::ResNetConfig backbone;
+  nn::BackboneConfig backbone;
   int64_t width = 256;           // channels of pixel decoder and transformer
   int64_t embedding = 256;       // D, width of the mask features
   int64_t groups = 32;           // of the group norms

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <utility>
 
 #include "lib/base/assignment.h"
 #include "lib/base/error.h"
@@ -83,21 +84,63 @@ PointLosses point_losses(const at::Tensor& logits, const at::Tensor& masks, cons
   return {entropy, 1 - (2 * (p * targets).sum(1) + 1) / (p.sum(1) + targets.sum(1) + 1)};
 }
 
-// The two kinds of points of masks of one image; `rows`: how many masks each round has.
+// Masks of one image that points are drawn for together.
+struct Rows {
+  int64_t round, count;
+};
+
+// Losses of the masks `vectors` [M, D] on one image's map; the rows of its rounds are M.
 PointLosses losses_of_image(const at::Tensor& vectors, const at::Tensor& map, const view::GroundTruth& truth,
-                            const at::Tensor& instance, int64_t image,
-                            const std::vector<std::pair<int64_t, int64_t>>& rows_of_rounds, const at::Tensor& valid,
+                            const at::Tensor& instance, int64_t image, const std::vector<Rows>& rows, const at::Tensor& valid,
                             const Mask2FormerConfig& config, const PointSource& points) {
   const auto share = [&](double factor) { return static_cast<int64_t>(static_cast<double>(config.loss_points) * factor); };
   const int64_t uncertain = share(config.importance);
   std::vector<at::Tensor> candidates, uniform;
-  for (const auto& [round, rows] : rows_of_rounds) {
-    candidates.push_back(points({Use::kCandidates, image, round, rows, share(config.oversample)}));
-    uniform.push_back(points({Use::kUniform, image, round, rows, config.loss_points - uncertain}));
+  for (const auto& [round, count] : rows) {
+    candidates.push_back(points({Use::kCandidates, image, round, count, share(config.oversample)}));
+    uniform.push_back(points({Use::kUniform, image, round, count, config.loss_points - uncertain}));
   }
   const at::Tensor logits = vectors.matmul(map.flatten(1)).view({-1, map.size(1), map.size(2)});
   return point_losses(logits, truth.masks.to(map.device()), instance, at::cat(candidates), at::cat(uniform), uncertain,
                       valid);
+}
+
+// Rows first to last of the pairs are those of one image.
+struct ImagePairs {
+  int64_t image, first, last;
+  std::vector<Rows> rows;
+};
+
+std::vector<ImagePairs> by_image(const at::Tensor& pairs) {
+  std::vector<ImagePairs> images;
+  const auto table = pairs.accessor<int64_t, 2>();
+  for (int64_t i = 0; i < pairs.size(0); ++i) {
+    const int64_t image = table[i][kImage], round = table[i][kRound];
+    if (images.empty() || images.back().image != image) images.push_back({image, i, i, {}});
+    images.back().last = i + 1;
+    auto& rows = images.back().rows;
+    if (rows.empty() || rows.back().round != round) rows.push_back({round, 0});
+    ++rows.back().count;
+  }
+  return images;
+}
+
+// Class losses of all rounds [R], weighted within the mean alone.
+at::Tensor class_losses(const std::vector<at::Tensor>& classes, const at::Tensor& pairs, double no_object_weight) {
+  const at::Tensor& like = classes.front();  // [B, Q, C + 1]
+  const int64_t no_object = like.size(2) - 1;
+  const auto count = static_cast<int64_t>(classes.size());
+  const at::Tensor table = pairs.to(like.device());
+  at::Tensor targets = at::full({count, like.size(0), like.size(1)}, no_object, like.options().dtype(at::kLong));
+  targets.index_put_({table.select(1, kRound), table.select(1, kImage), table.select(1, kQuery)}, table.select(1, kLabel));
+  at::Tensor weight = at::ones({no_object + 1}, like.options().requires_grad(false));
+  weight[no_object].fill_(no_object_weight);
+  std::vector<at::Tensor> losses;
+  for (int64_t r = 0; r < count; ++r) {
+    const at::Tensor& logits = classes[static_cast<size_t>(r)];
+    losses.push_back(at::cross_entropy_loss(logits.flatten(0, 1), targets[r].flatten(), weight));
+  }
+  return at::stack(losses);
 }
 
 }  // namespace
@@ -118,7 +161,7 @@ at::Tensor match(const Mask2FormerRounds& rounds, const at::Tensor& mask_feature
   }
   std::vector<int64_t> table;
   if (!all.empty()) {
-    const at::Tensor cost = at::cat(all).to(at::kCPU, at::kDouble);  // the step's one wait for the device
+    const at::Tensor cost = at::cat(all).to(at::kCPU, at::kDouble);  // waits for the device
     int64_t first = 0;
     for (size_t b = 0; b < truth.size(); ++b) {
       const at::Tensor labels = truth[b].labels.to(at::kCPU);
@@ -138,46 +181,23 @@ at::Tensor match(const Mask2FormerRounds& rounds, const at::Tensor& mask_feature
 Mask2FormerLosses criterion(const Mask2FormerRounds& rounds, const at::Tensor& mask_features, const at::Tensor& pairs,
                             const std::vector<view::GroundTruth>& truth, const Mask2FormerConfig& config,
                             const PointSource& points) {
-  const auto device = mask_features.device();
-  const auto column = [&](const at::Tensor& table, Column i) { return table.select(1, i).to(device); };
-  const auto count = static_cast<int64_t>(rounds.classes.size());
-  const at::Tensor& like = rounds.classes.front();  // [B, Q, C + 1]
-  const int64_t nothing = like.size(2) - 1;
-  at::Tensor targets = at::full({count, like.size(0), like.size(1)}, nothing, like.options().dtype(at::kLong));
-  targets.index_put_({column(pairs, kRound), column(pairs, kImage), column(pairs, kQuery)}, column(pairs, kLabel));
-  at::Tensor weight = at::ones({nothing + 1}, like.options().requires_grad(false));
-  weight.slice(0, nothing).fill_(config.no_object_weight);
-  std::vector<at::Tensor> classes;
-  for (int64_t r = 0; r < count; ++r) {
-    classes.push_back(at::cross_entropy_loss(rounds.classes[static_cast<size_t>(r)].flatten(0, 1), targets[r].flatten(), weight));
-  }
   const at::Tensor embeddings = at::stack(rounds.embeddings);  // [R, B, Q, D]
   const std::vector<at::Tensor> maps = mask_features.unbind(0);
   // Without pairs the losses are 0 but keep their graph, so that every parameter has a gradient.
-  at::Tensor mask = ((embeddings.sum() + mask_features.sum()) * 0).expand({count}), dice = mask;
-  const int64_t* row = pairs.data_ptr<int64_t>();
-  const int64_t* const end = row + pairs.numel();
-  int64_t first = 0;
-  while (row != end) {
-    const int64_t image = row[kImage];
-    std::vector<std::pair<int64_t, int64_t>> rows_of_rounds;
-    const int64_t last_image_row = first;
-    for (; row != end && row[kImage] == image; row += kColumns, ++first) {
-      if (rows_of_rounds.empty() || rows_of_rounds.back().first != row[kRound]) rows_of_rounds.emplace_back(row[kRound], 0);
-      ++rows_of_rounds.back().second;
-    }
-    const at::Tensor own = pairs.slice(0, last_image_row, first);
-    const at::Tensor round = column(own, kRound);
-    const at::Tensor vectors = embeddings.select(1, image).index({round, column(own, kQuery)});  // [M, D]
-    const auto index = static_cast<size_t>(image);
-    const PointLosses losses = losses_of_image(vectors, maps[index], truth[index], column(own, kInstance), image,
-                                               rows_of_rounds, {}, config, points);
+  at::Tensor mask = ((embeddings.sum() + mask_features.sum()) * 0).expand({embeddings.size(0)}), dice = mask;
+  for (const ImagePairs& own : by_image(pairs)) {
+    const at::Tensor table = pairs.slice(0, own.first, own.last).to(mask_features.device());
+    const at::Tensor round = table.select(1, kRound);
+    const at::Tensor vectors = embeddings.select(1, own.image).index({round, table.select(1, kQuery)});  // [M, D]
+    const auto index = static_cast<size_t>(own.image);
+    const PointLosses losses = losses_of_image(vectors, maps[index], truth[index], table.select(1, kInstance), own.image,
+                                               own.rows, {}, config, points);
     mask = mask.index_add(0, round, losses.mask);
     dice = dice.index_add(0, round, losses.dice);
   }
   const double instances = instances_of(truth);
-  return {config.class_weight * at::stack(classes), config.mask_weight / instances * mask,
-          config.dice_weight / instances * dice};
+  return {config.class_weight * class_losses(rounds.classes, pairs, config.no_object_weight),
+          config.mask_weight / instances * mask, config.dice_weight / instances * dice};
 }
 
 at::Tensor loose_mask_loss(const at::Tensor& vectors, const at::Tensor& image, const at::Tensor& instance,

@@ -9,13 +9,13 @@
 namespace iuq::model {
 
 Mask2Former::Mask2Former(const Mask2FormerConfig& config, int64_t classes) : Segmenter("Mask2Former"), config_(config) {
-  resnet_ = register_module("backbone", nn::ResNet(config.backbone));
+  backbone_ = register_module("backbone", nn::make_backbone(config.backbone));
   const auto head = register_module("sem_seg_head", std::make_shared<torch::nn::Module>("head"));
-  pixel_decoder_ = head->register_module("pixel_decoder", Mask2FormerPixelDecoder(config, resnet_->channels()));
+  pixel_decoder_ = head->register_module("pixel_decoder", Mask2FormerPixelDecoder(config, backbone_->channels()));
   decoder_ = head->register_module("predictor", Mask2FormerMaskedDecoder(config, classes));
 }
 
-FeaturePyramid Mask2Former::backbone(const at::Tensor& images) { return resnet_->forward(images); }
+FeaturePyramid Mask2Former::backbone(const at::Tensor& images) { return backbone_->forward(images); }
 
 FeaturePyramid Mask2Former::neck(const FeaturePyramid& backbone) {
   FeaturePyramid neck = pixel_decoder_->levels(backbone);

@@ -4,7 +4,7 @@
 #include "lib/model/mask2former/masked_decoder.h"
 #include "lib/model/mask2former/pixel_decoder.h"
 #include "lib/model/segmenter.h"
-#include "lib/nn/resnet.h"
+#include "lib/nn/backbone.h"
 
 namespace iuq::model {
 
@@ -34,8 +34,8 @@ class Mask2Former : public Segmenter {
   std::vector<Prediction> predict(const Encoded& encoded) override;
   at::Tensor score_factors(const at::Tensor& masks) override;
   int64_t mask_stride() const override { return 4; }
-  view::Alignment alignment() const override { return view::Alignment::kStrided; }
-  std::vector<int64_t> backbone_channels() const override { return resnet_->channels(); }
+  view::Alignment alignment() const override { return backbone_->alignment(); }
+  std::vector<int64_t> backbone_channels() const override { return backbone_->channels(); }
   std::string backbone_prefix() const override { return "backbone."; }
 
   /// Rounds in the form that Encoded::dense has.
@@ -43,7 +43,7 @@ class Mask2Former : public Segmenter {
 
  private:
   Mask2FormerConfig config_;
-  nn::ResNet resnet_{nullptr};
+  std::shared_ptr<nn::Backbone> backbone_;
   Mask2FormerPixelDecoder pixel_decoder_{nullptr};
   Mask2FormerMaskedDecoder decoder_{nullptr};
 };

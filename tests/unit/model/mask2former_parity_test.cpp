@@ -95,8 +95,8 @@ std::vector<view::GroundTruth> truths_of(const json& scenes, const json& names) 
 
 at::Tensor fixed_points(const PointRequest& request) {
   const char* const uses[] = {"matching.", "candidates.", "uniform."};
-  return formula(uses[static_cast<size_t>(request.use)] + std::to_string(request.image) + "." + std::to_string(request.round),
-                 {request.rows, request.count, 2}, 0, 1);
+  const std::string place = std::to_string(request.image) + "." + std::to_string(request.round);
+  return formula(uses[static_cast<size_t>(request.use)] + place, {request.rows, request.count, 2}, 0, 1);
 }
 
 }  // namespace

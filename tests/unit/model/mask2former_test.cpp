@@ -63,12 +63,16 @@ struct Setting {
   }
 };
 
-int64_t count_parameters(const char* depth) {
-  const auto segmenter = make_segmenter({{"name", "mask2former"}, {"backbone", {{"name", depth}}}}, 80, 0);
+int64_t count_parameters(const char* backbone, int64_t queries = 100) {
+  const json config = {{"name", "mask2former"}, {"backbone", {{"name", backbone}}}, {"queries", queries}};
+  const Mask2Former segmenter(config.get<Mask2FormerConfig>(), 80);
   int64_t count = 0;
-  for (const auto& item : segmenter->named_parameters()) count += item.value().numel();
-  for (const auto& item : segmenter->named_buffers()) {
-    if (item.key().find("running_") == std::string::npos) count += item.value().numel();  // affine parts of frozen norms
+  for (const auto& item : segmenter.named_parameters()) count += item.value().numel();
+  for (const auto& item : segmenter.named_buffers()) {  // affine parts of frozen norms
+    const std::string& name = item.key();
+    if (name.find("norm.weight") != std::string::npos || name.find("norm.bias") != std::string::npos) {
+      count += item.value().numel();
+    }
   }
   return count;
 }
@@ -91,6 +95,10 @@ double bilinear(const at::Tensor& mask, double x, double y) {
 TEST_CASE("mask2former: parameter counts are the published models'", "[model][golden]") {
   CHECK(count_parameters("resnet50") == 44023377);
   CHECK(count_parameters("resnet101") == 63015505);
+  CHECK(count_parameters("swin_t") == 47421643);
+  CHECK(count_parameters("swin_s") == 68739547);
+  CHECK(count_parameters("swin_b") == 106904201);
+  CHECK(count_parameters("swin_l", 200) == 215521989);
 }
 
 TEST_CASE("mask2former: a fresh model starts as the reference", "[model][property]") {
@@ -152,8 +160,8 @@ TEST_CASE("mask2former: positions count from one to a full turn", "[model][prope
   for (int64_t row = 0; row < 3; ++row) {
     for (int64_t column = 0; column < 5; ++column) {
       for (int64_t c = 0; c < 8; ++c) {
-        const double turn = 2 * 3.14159265358979 * (c < 4 ? static_cast<double>(row + 1) / 3 : static_cast<double>(column + 1) / 5);
-        const double angle = turn / std::pow(10000.0, static_cast<double>(c % 4 / 2) / 2);
+        const double share = c < 4 ? static_cast<double>(row + 1) / 3 : static_cast<double>(column + 1) / 5;
+        const double angle = 2 * 3.14159265358979 * share / std::pow(10000.0, static_cast<double>(c % 4 / 2) / 2);
         const double wanted = c % 2 == 0 ? std::sin(angle) : std::cos(angle);
         REQUIRE(positions[row * 5 + column][c].item<double>() == Approx(wanted).margin(1e-5));
       }

@@ -28,7 +28,7 @@ double gradient_of(const model::Segmenter& segmenter, const std::string& prefix)
 
 }  // namespace
 
-TEST_CASE("uniq: the inter-scene gradient of Mask2Former reaches the mask embedding and never the memory", "[uniq][property]") {
+TEST_CASE("uniq: Mask2Former's inter-scene gradient reaches the mask embedding, never the memory", "[uniq][property]") {
   const auto truth = std::vector{test::rectangles(1, 3, {64, 64}), test::rectangles(2, 3, {64, 64})};
   const auto batch = test::tiny_batch(truth, test::noise(4, {2, 3, 64, 64}), tiny_mask2former());
   REQUIRE(batch.queries.count() == 6);
