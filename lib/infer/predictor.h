@@ -25,8 +25,8 @@ class Predictor {
   Predictor(model::Checkpoint checkpoint, c10::Device device);
 
   /// `image` [3, Hi, Wi] float32 as view::to_input makes it; `valid` the part of the canvas it fills; `original` its size
-  /// on disk. The `max_detections` that the segmenter scores best before it has seen the masks at this size, best first; empty
-  /// masks are left out.
+  /// on disk. The `max_detections` that the segmenter scores best before it has seen the masks at this size, best
+  /// first; empty masks are left out.
   std::vector<Detection> detect(const at::Tensor& image, view::Size valid, view::Size original, int64_t max_detections);
   /// The same from the backbone's maps, [C_l, H_l, W_l] each.
   std::vector<Detection> detect_features(const std::vector<at::Tensor>& levels, view::Size canvas, view::Size valid,

@@ -192,11 +192,13 @@ void Trainer::add_uniq_terms(const Batch& batch, const model::FeaturePyramid& fe
 }
 
 void Trainer::step(const Batch& batch) {
-  nn::seed_modules_(*segmenter_, Rng(job_.seed, "modules", static_cast<uint64_t>(step_)).next());
+  // Whatever the step draws at random depends on nothing but it, so that a resumed run draws the same.
+  const uint64_t draw = Rng(job_.seed, "step", static_cast<uint64_t>(step_)).next();
+  nn::seed_modules_(*segmenter_, draw);
   model::FeaturePyramid features = batch.features;
   if (features.empty()) features = segmenter_->backbone(batch.images);
   model::Frame frame = batch.frame;
-  frame.draw = Rng(job_.seed, "step", static_cast<uint64_t>(step_)).next();
+  frame.draw = draw;
   const model::Encoded encoded = segmenter_->encode(features, frame);
   const model::Queries queries = segmenter_->assign(encoded, batch.truth);
   model::Losses terms = segmenter_->base_losses(encoded, queries, batch.truth);
