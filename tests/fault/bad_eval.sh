@@ -61,8 +61,10 @@ bad 65 'dt.json.*no list "images"' dt.json dt.json
 # Broken annotations are told before results are waited for: this pipe never brings any.
 mkfifo silent
 exec 3<>silent
-bad 65 'dt.json.*no list "images"' dt.json - <&3
-bad 65 'dt.json.*no list "images"' dt.json silent
+for results in - silent; do
+  expect 65 'dt.json.*no list "images"' out.json -- \
+    timeout "$seconds" iuq-eval -q --threads 3 --annotations dt.json --predictions "$results" <&3
+done
 exec 3<&-
 bad 65 'gt.json.*not a list of results' gt.json gt.json
 bad 66 'absent.json' gt.json absent.json
