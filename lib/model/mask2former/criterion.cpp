@@ -91,8 +91,8 @@ struct Rows {
 
 // Losses of the masks `vectors` [M, D] on one image's map; the rows of its rounds are M.
 PointLosses losses_of_image(const at::Tensor& vectors, const at::Tensor& map, const view::GroundTruth& truth,
-                            const at::Tensor& instance, int64_t image, const std::vector<Rows>& rows, const at::Tensor& valid,
-                            const Mask2FormerConfig& config, const PointSource& points) {
+                            const at::Tensor& instance, int64_t image, const std::vector<Rows>& rows,
+                            const at::Tensor& valid, const Mask2FormerConfig& config, const PointSource& points) {
   const auto share = [&](double factor) { return static_cast<int64_t>(static_cast<double>(config.loss_points) * factor); };
   const int64_t uncertain = share(config.importance);
   std::vector<at::Tensor> candidates, uniform;

@@ -46,7 +46,8 @@ TEST_CASE("uniq: Mask2Former's inter-scene gradient reaches the mask embedding, 
 TEST_CASE("uniq: Mask2Former's equivariance loss lives in the frame of g(I)", "[uniq][property]") {
   const view::Size canvas{96, 128};
   const view::GroundTruth truth = test::rectangles(1, 3, canvas);
-  for (const auto& g : {view::ViewTransform::identity(canvas), view::ViewTransform::flip_x(canvas, view::Alignment::kStrided),
+  for (const auto& g : {view::ViewTransform::identity(canvas),
+                        view::ViewTransform::flip_x(canvas, view::Alignment::kStrided),
                         view::ViewTransform::crop(canvas, 32, 0, 1.0)}) {
     const at::Tensor image = test::noise(6, {3, canvas.height, canvas.width});
     const auto b = test::tiny_batch({truth, view::transform(truth, g, 4)}, at::stack({image, g.apply_image(image)}),
