@@ -11,6 +11,7 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 
+#include "lib/nn/conv.h"
 #include "lib/nn/swin.h"
 #include "lib/view/device.h"
 

@@ -23,7 +23,7 @@ const json kSwin = {{"name", "swin_t"}, {"embed", 8}, {"depths", {1, 2, 1, 1}}, 
 
 std::shared_ptr<model::Segmenter> make(const json& changes = json::object(), uint64_t seed = 1) {
   json backbone = kSwin;
-  backbone.update(changes);
+  if (!changes.is_null()) backbone.update(changes);
   return model::make_segmenter({{"name", "solov2"}, {"backbone", backbone}, {"channels", 32}, {"head_channels", 32},
                                 {"head_convs", 1}, {"mask_channels", 32}, {"embedding", 32}}, 3, seed);
 }
