@@ -15,7 +15,7 @@ namespace {
 constexpr iuq::cli::Info kInfo = {
     "iuq-cache", "Runs the backbone over several views of every image once and keeps its feature maps.",
     "iuq-cache -c pipelines/toy.json --annotations train.json --images train --model base/model.safetensors \\\n"
-    "      -o features.h5"};
+    "      -o features.h5", /*stops_between_items=*/true};
 
 }  // namespace
 

@@ -15,7 +15,7 @@ namespace {
 constexpr iuq::cli::Info kInfo = {
     "iuq-mine", "Finds, for every instance, the pixels of other scenes that its query fires on most.",
     "iuq-mine -c pipelines/toy.json --annotations train.json --features features.h5 --model base/model.safetensors \\\n"
-    "      -o negatives.h5"};
+    "      -o negatives.h5", /*stops_between_items=*/true};
 
 }  // namespace
 

@@ -12,7 +12,8 @@ namespace {
 
 constexpr iuq::cli::Info kInfo = {
     "iuq-predict", "Finds the instances of images with a trained model; writes COCO results.",
-    "iuq-predict --annotations instances_val2017.json --images val2017 --model model.safetensors -o predictions.json"};
+    "iuq-predict --annotations instances_val2017.json --images val2017 --model model.safetensors -o predictions.json",
+    /*stops_between_items=*/true};
 
 }  // namespace
 

@@ -10,7 +10,8 @@ namespace {
 constexpr iuq::cli::Info kInfo = {
     "iuq-synth",
     "Make the built-in \"lookalikes\" data set: textured shapes that resemble each other, with exact masks.",
-    "iuq-synth --images 400 --val-images 100 --size 128x128 --seed 1 -o runs/toy/scenes"};
+    "iuq-synth --images 400 --val-images 100 --size 128x128 --seed 1 -o runs/toy/scenes",
+    /*stops_between_items=*/true};
 
 /// "HxW" -> height and width.
 void parse_size(const std::string& text, int64_t& height, int64_t& width) {

@@ -10,7 +10,7 @@ namespace {
 constexpr iuq::cli::Info kInfo = {
     "iuq-train", "Trains a segmenter, end to end on images or on cached features, with or without the method.",
     "iuq-train -c pipelines/toy.json --variant method --annotations train.json --features features.h5 \\\n"
-    "      --negatives negatives.h5 --weights base/model.safetensors -o runs/toy/method"};
+    "      --negatives negatives.h5 --weights base/model.safetensors -o runs/toy/method", /*stops_between_items=*/true};
 
 }  // namespace
 

@@ -17,14 +17,17 @@ void on_signal(int number) {
 
 }  // namespace
 
-void install_signal_handlers() {
+void ignore_write_signals() {
+  signal(SIGPIPE, SIG_IGN);
+  signal(SIGXFSZ, SIG_IGN);
+}
+
+void catch_stop_signals() {
   struct sigaction action {};
   action.sa_handler = on_signal;
   sigemptyset(&action.sa_mask);
   action.sa_flags = SA_RESTART;
   for (const int number : {SIGINT, SIGTERM, SIGUSR1}) sigaction(number, &action, nullptr);
-  signal(SIGPIPE, SIG_IGN);  // a closed pipe is a write error with a message, not a silent death
-  signal(SIGXFSZ, SIG_IGN);  // likewise a file that may not grow
 }
 
 bool stop_requested() { return stop != 0; }

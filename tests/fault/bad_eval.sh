@@ -65,6 +65,11 @@ for results in - silent; do
   expect 65 'dt.json.*no list "images"' out.json -- \
     timeout "$seconds" iuq-eval -q --threads 3 --annotations dt.json --predictions "$results" <&3
 done
+# A signal ends the wait for a pipe.
+rc=0
+timeout -k 5 0.3 iuq-eval -q --annotations gt.json --predictions silent -o out.json || rc=$?
+checks=$((checks + 1))
+(( rc == 124 )) || fail "TERM while iuq-eval waits for a pipe gave exit code $rc"
 exec 3<&-
 bad 65 'gt.json.*not a list of results' gt.json gt.json
 bad 66 'absent.json' gt.json absent.json

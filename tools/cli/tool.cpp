@@ -163,7 +163,8 @@ int Tool::threads() const {
 int run_main(int argc, char** argv, const Info& info, const std::function<int(Tool&)>& body) {
   log::set_up(info.name, log::Level::kNormal);
   io::set_command_line(argc, argv);
-  install_signal_handlers();
+  ignore_write_signals();
+  if (info.stops_between_items) catch_stop_signals();
   const auto fail = [](ErrorCode code, const std::string& message) {
     std::cout.flush();
     log::error(message);

@@ -15,6 +15,7 @@ struct Info {
   const char* name;     // "iuq-eval"
   const char* purpose;  // one line
   const char* example;  // a real command line
+  bool stops_between_items = false;  // looks at stop_requested(); a signal ends the others at once
 };
 
 /// The flags every tool that can honour them offers, with the same words everywhere.
