@@ -193,7 +193,7 @@ def dense_of(tag, canvas, batch, classes):
 
 def losses_of(model, scenes, tag):
     canvas = scenes[0]["canvas"]
-    maps, features = dense_of(tag, canvas, len(scenes), 3)
+    maps, features = dense_of(tag, canvas, len(scenes), model.proposal_generator.fcos_outputs.num_classes)
     model.train()
     instances = with_bitmasks(model, scenes)
     proposals, losses = model.proposal_generator.fcos_outputs.losses(

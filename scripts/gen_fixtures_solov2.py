@@ -240,7 +240,7 @@ def write(name, value):
     path = os.path.join(HERE, "..", "tests", "fixtures", name + ".json")
     text = json.dumps(value, separators=(",", ":"))
     # A line per record, for readable differences.
-    text = re.sub(r'\{"(input|tag|name":"[^"]*","shape|name":"[^"]*","canvas)"|"(losses|nms|points)":', r"\n\g<0>", text)
+    text = re.sub(r'\{"(input|tag|image|name":"[^"]*","shape|name":"[^"]*","canvas)"|"(losses|nms|points)":', r"\n\g<0>", text)
     with open(path, "w") as out:
         out.write(text + "\n")
     print(name, len(text), "bytes")

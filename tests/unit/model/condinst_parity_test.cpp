@@ -4,7 +4,7 @@
 #include "lib/model/condinst/condinst.h"
 #include "lib/model/condinst/targets.h"
 #include "lib/nn/conv.h"
-#include "tests/unit/model/parity.h"
+#include "tests/unit/model/condinst_parity.h"
 
 // The numbers come from AdelaiDet itself: scripts/gen_fixtures_condinst.py, formulas as in gen_fixtures_solov2.py.
 
@@ -13,10 +13,6 @@ namespace {
 using namespace iuq;
 using namespace iuq::model;
 using namespace iuq::test;
-
-constexpr int64_t kStride = 8;
-
-Frame frame_of(view::Size canvas, int64_t batch) { return {canvas, std::vector<view::Size>(static_cast<size_t>(batch), canvas)}; }
 
 void check_network(const char* file) {
   const json data = fixture(file);
@@ -55,33 +51,6 @@ void check_network(const char* file) {
   }
 }
 
-std::vector<view::Size> level_sizes(view::Size canvas) {
-  std::vector<view::Size> sizes = {{canvas.height / 8, canvas.width / 8}};
-  while (sizes.size() < 5) sizes.push_back({(sizes.back().height + 1) / 2, (sizes.back().width + 1) / 2});
-  return sizes;
-}
-
-// The generator's dense_of.
-Encoded dense_of(const std::string& tag, view::Size canvas, int64_t batch) {
-  struct Kind {
-    const char* name;
-    int64_t width;
-    double low, high;
-  };
-  Encoded encoded;
-  encoded.frame = frame_of(canvas, batch);
-  for (const Kind& kind : {Kind{"class", 3, -6, 1}, Kind{"box", 4, 0, 4}, Kind{"centerness", 1, -2, 2},
-                           Kind{"controller", 169, -0.5, 0.5}}) {
-    const auto sizes = level_sizes(canvas);
-    for (size_t l = 0; l < sizes.size(); ++l) {
-      encoded.dense.push_back(formula(tag + kind.name + std::to_string(l),
-                                      {batch, kind.width, sizes[l].height, sizes[l].width}, kind.low, kind.high));
-    }
-  }
-  encoded.mask_features = formula(tag + "features", {batch, 8, canvas.height / 8, canvas.width / 8}, -1, 1);
-  return encoded;
-}
-
 std::vector<view::GroundTruth> truths_of(const json& scenes, const json& names) {
   std::vector<view::GroundTruth> truth;
   for (const json& name : names) {
@@ -91,14 +60,6 @@ std::vector<view::GroundTruth> truths_of(const json& scenes, const json& names) 
   }
   REQUIRE(truth.size() == names.size());
   return truth;
-}
-
-CondInstConfig small_config() {
-  CondInstConfig config;
-  config.backbone.choice = nn::ResNetConfig{.name = "resnet10", .width = 8};
-  config.channels = 32;
-  config.mask_out_stride = 2;  // as the reference that made the numbers
-  return config;
 }
 
 void check_losses(const Losses& losses, const json& wanted, double tolerance) {
@@ -140,7 +101,7 @@ TEST_CASE("condinst: losses are the reference's", "[model][golden]") {
     INFO(wanted.dump());
     const auto truth = truths_of(data.at("scenes"), wanted.at("scenes"));
     const Encoded encoded = dense_of(wanted.at("tag"), {truth[0].masks.size(1), truth[0].masks.size(2)},
-                                     static_cast<int64_t>(truth.size()));
+                                     static_cast<int64_t>(truth.size()), 3);
     const Queries queries = segmenter.assign(encoded, truth);
     CHECK(queries.count() == wanted.at("positives").get<int64_t>());
     const Losses losses = segmenter.base_losses(encoded, queries, truth);
@@ -180,7 +141,7 @@ TEST_CASE("condinst: detections are the reference's", "[model][golden]") {
   CondInst segmenter(small_config(), 3);
   segmenter.eval();
   const torch::NoGradGuard guard;
-  Encoded encoded = dense_of(wanted.at("tag"), canvas, 1);
+  Encoded encoded = dense_of(wanted.at("tag"), canvas, 1, 3);
   encoded.frame.valid = {valid};
   const Prediction found = segmenter.predict(encoded).at(0);
   REQUIRE(json(std::vector<int64_t>(found.labels.data_ptr<int64_t>(), found.labels.data_ptr<int64_t>() + found.labels.numel())) ==

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "lib/model/solov2/config.h"
 #include "tests/unit/model/parity.h"
 
 // Networks with a query per grid cell against fixtures of scripts/gen_fixtures_{solov2,sotr}.py.
@@ -28,6 +29,23 @@ inline std::vector<at::Tensor> outputs_of(Segmenter& segmenter, const json& run)
   outputs.push_back(encoded.mask_features);
   outputs.push_back(at::stack(logits));
   return outputs;
+}
+
+// Class and kernel maps and mask features of the generators' losses_of.
+inline Encoded dense_of(const std::string& tag, view::Size canvas, int64_t batch, int64_t classes,
+                        const model::GridConfig& config) {
+  Encoded encoded;
+  encoded.frame = {canvas, std::vector<view::Size>(static_cast<size_t>(batch), canvas)};
+  encoded.mask_features =
+      formula(tag + "features", {batch, config.embedding, canvas.height / 4, canvas.width / 4}, 0, 1);
+  for (const bool kernels : {false, true}) {
+    for (size_t l = 0; l < config.grids.size(); ++l) {
+      const std::string name = tag + (kernels ? "kernel" : "cate") + std::to_string(l);
+      encoded.dense.push_back(formula(name, {batch, kernels ? config.embedding : classes, config.grids[l], config.grids[l]},
+                                      kernels ? -1 : -4, kernels ? 1 : 2));
+    }
+  }
+  return encoded;
 }
 
 inline void check_network(const char* file) {

@@ -58,10 +58,10 @@ TEST_CASE("solov2: target cells, labels and masks are the reference's", "[model]
 
 TEST_CASE("solov2: losses are the reference's", "[model][golden]") {
   const json data = fixture("solov2_targets.json");
-  const int64_t classes = data.at("classes"), width = data.at("embedding");
+  const int64_t classes = data.at("classes");
   Solov2Config config;
   config.backbone.choice = nn::ResNetConfig{.name = "resnet18"};
-  config.embedding = width;
+  config.embedding = data.at("embedding");
   Solov2 segmenter(config, classes);
   for (const json& wanted : data.at("losses")) {
     INFO(wanted.dump());
@@ -73,19 +73,8 @@ TEST_CASE("solov2: losses are the reference's", "[model][golden]") {
       }
     }
     REQUIRE(truth.size() == wanted.at("scenes").size());
-    const auto batch = static_cast<int64_t>(truth.size());
-    Encoded encoded;
-    encoded.frame.canvas = {truth[0].masks.size(1), truth[0].masks.size(2)};
-    encoded.frame.valid.assign(truth.size(), encoded.frame.canvas);
-    encoded.mask_features = formula(
-        tag + "features", {batch, width, encoded.frame.canvas.height / 4, encoded.frame.canvas.width / 4}, 0, 1);
-    for (const bool kernels : {false, true}) {
-      for (size_t l = 0; l < config.grids.size(); ++l) {
-        const std::string name = tag + (kernels ? "kernel" : "cate") + std::to_string(l);
-        encoded.dense.push_back(formula(name, {batch, kernels ? width : classes, config.grids[l], config.grids[l]},
-                                        kernels ? -1 : -4, kernels ? 1 : 2));
-      }
-    }
+    const Encoded encoded = dense_of(tag, {truth[0].masks.size(1), truth[0].masks.size(2)},
+                                     static_cast<int64_t>(truth.size()), classes, config);
     const Losses losses = segmenter.base_losses(encoded, segmenter.assign(encoded, truth), truth);
     REQUIRE(losses.size() == 2);
     for (const auto& [name, value] : losses) CHECK(value.item<double>() == Approx(wanted.at(name).get<double>()).epsilon(1e-5));
