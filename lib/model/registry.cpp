@@ -39,7 +39,7 @@ const std::map<std::string, Entry>& segmenters() {
 
 const Entry& entry_of(const nlohmann::json& config) {
   std::string known;
-  for (const auto& [name, unused] : segmenters()) known += (known.empty() ? "" : ", ") + name;
+  for (const std::string& name : segmenter_names()) known += (known.empty() ? "" : ", ") + name;
   const bool named = config.is_object() && config.contains("name");
   check_config(named && config["name"].is_string() && segmenters().count(config["name"]) > 0, "model.name",
                named ? config["name"] : nlohmann::json(), "one of " + known);
@@ -59,6 +59,12 @@ std::shared_ptr<Segmenter> make_segmenter(const nlohmann::json& config, int64_t 
   auto segmenter = entry_of(config).make(config, classes);
   nn::init_modules_(*segmenter, seed);
   return segmenter;
+}
+
+std::vector<std::string> segmenter_names() {
+  std::vector<std::string> names;
+  for (const auto& [name, unused] : segmenters()) names.push_back(name);
+  return names;
 }
 
 nlohmann::json effective_model_config(const nlohmann::json& config) { return entry_of(config).effective(config); }

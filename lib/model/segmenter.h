@@ -109,6 +109,8 @@ class Segmenter : public torch::nn::Module {
 /// Section "model" of the config: which segmenter, and the fields that one reads.
 /// Error(kConfig) on an unknown name or field. Parameters are initialised from `seed`, as the reference does.
 std::shared_ptr<Segmenter> make_segmenter(const nlohmann::json& config, int64_t classes, uint64_t seed);
+/// The names that "model.name" may have, ascending.
+std::vector<std::string> segmenter_names();
 /// The section with every default filled in, as it is stored in checkpoints.
 nlohmann::json effective_model_config(const nlohmann::json& config);
 

@@ -30,20 +30,6 @@ double gradient_of(const model::Segmenter& segmenter, const std::string& prefix)
 
 }  // namespace
 
-TEST_CASE("uniq: the inter-scene gradient of CondInst reaches the controller and never the memory", "[uniq][property]") {
-  const auto truth = std::vector{test::rectangles(1, 3, {64, 64}), test::rectangles(2, 3, {64, 64})};
-  const auto batch = test::tiny_batch(truth, test::noise(4, {2, 3, 64, 64}), tiny_condinst());
-  REQUIRE(batch.queries.count() > 0);
-  const PixelBatch pixels =
-      sample_pixels(*batch.segmenter, batch.encoded.mask_features, truth, batch.queries, {}, {}, 0, 0);
-  REQUIRE(pixels.count() > 0);
-  CHECK_FALSE(pixels.pixels.embeddings.requires_grad());
-  const at::Tensor image_id = torch::tensor({1, 2}, at::kLong).index_select(0, batch.queries.image);
-  inter_scene_loss(*batch.segmenter, batch.queries, image_id, pixels, {}, 0, 0).backward();
-  CHECK(gradient_of(*batch.segmenter, "controller.") > 0);
-  CHECK(gradient_of(*batch.segmenter, "mask_branch.") == 0);
-}
-
 TEST_CASE("uniq: pixels of an instance without a query lie around its own middle", "[uniq][error]") {
   auto truth = std::vector{test::rectangles(1, 2, {64, 64})};
   truth[0].masks[1].zero_();
