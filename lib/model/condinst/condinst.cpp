@@ -205,15 +205,18 @@ at::Tensor CondInst::sizes_of(const at::Tensor& level) const {
   return torch::tensor(sizes, at::kFloat).to(level.device()).index_select(0, level.to(at::kLong));
 }
 
+RelativeCoordinates CondInst::relative_to(const at::Tensor& place, const at::Tensor& pixels) const {
+  const at::Tensor sizes = sizes_of(place.select(1, 2)).unsqueeze(1);  // [Q, 1]
+  return {pixels, place.slice(1, 0, 2) / sizes, -1 / sizes};
+}
+
 at::Tensor CondInst::masks_on(const at::Tensor& vectors, const at::Tensor& place, const at::Tensor& map) const {
   const int64_t height = map.size(1), width = map.size(2);
   const auto axis = [&](int64_t count) { return at::arange(count, place.options()) * kStride + kStride / 2; };
-  const at::Tensor x = axis(width).view({1, 1, width}).expand({1, height, width});
-  const at::Tensor y = axis(height).view({1, height, 1}).expand({1, height, width});
-  const at::Tensor pixels = at::stack({x, y}, 1).flatten(2);                              // [1, 2, H*W]
-  const at::Tensor points = place.slice(1, 0, 2).unsqueeze(2);                            // [Q, 2, 1]
-  const at::Tensor coordinates = (points - pixels) / sizes_of(place.select(1, 2)).view({-1, 1, 1});
-  const at::Tensor logits = dynamic_masks(vectors, map.flatten(1), coordinates, config_.dynamic_channels);
+  const at::Tensor x = axis(width).view({1, width}).expand({height, width});
+  const at::Tensor y = axis(height).view({height, 1}).expand({height, width});
+  const at::Tensor logits =
+      dynamic_masks(vectors, map.flatten(1), relative_to(place, at::stack({x, y}).flatten(1)), config_.dynamic_channels);
   return logits.view({-1, height, width});
 }
 
@@ -229,15 +232,13 @@ at::Tensor CondInst::mask_logits(const Queries& queries, const at::Tensor& mask_
 }
 
 at::Tensor CondInst::pixel_logits(const Queries& queries, const PixelSet& pixels) {
-  const auto coordinates = [&](int64_t first, int64_t last) {
-    const at::Tensor at = (pixels.position.slice(0, first, last) + kStride / 2).t().unsqueeze(0);  // [1, 2, P]
-    if (config_.foreign_coordinates == "zero") return at::zeros_like(at);
-    const bool own = config_.foreign_coordinates == "own";
-    const at::Tensor place = own ? pixels.place.slice(0, first, last) : queries.place;
-    const at::Tensor points = place.slice(1, 0, 2);
-    const at::Tensor sizes = sizes_of(place.select(1, 2));
-    if (own) return (points.t().unsqueeze(0) - at) / sizes;
-    return (points.unsqueeze(2) - at) / sizes.view({-1, 1, 1});
+  const auto coordinates = [&](int64_t first, int64_t last) -> RelativeCoordinates {
+    const at::Tensor at = (pixels.position.slice(0, first, last) + kStride / 2).t();  // [2, P]
+    if (config_.foreign_coordinates == "overlay") return relative_to(queries.place, at);
+    const at::Tensor place = pixels.place.slice(0, first, last);
+    const at::Tensor own = (place.slice(1, 0, 2).t() - at) / sizes_of(place.select(1, 2));
+    const double scale = config_.foreign_coordinates == "zero" ? 0 : 1;
+    return {own, at::zeros({1, 2}, own.options()), at::full({1, 1}, scale, own.options())};
   };
   const int64_t count = pixels.embeddings.size(0);
   const int64_t per_pixel = std::max<int64_t>(1, queries.count() * config_.dynamic_channels);

@@ -39,6 +39,8 @@ class CondInst : public Segmenter {
 
  private:
   Prediction predict_one(const Encoded& encoded, const std::vector<at::Tensor>& maps, int64_t image);
+  /// place [Q, 3], pixels [2, P] x and y in input pixels.
+  RelativeCoordinates relative_to(const at::Tensor& place, const at::Tensor& pixels) const;
   at::Tensor sizes_of(const at::Tensor& level) const;  // [Q] float32 -> what coordinates are divided by, [Q]
   /// Masks of queries on one map: vectors [Q, Dq], place [Q, 3], map [D, H, W] -> [Q, H, W] logits.
   at::Tensor masks_on(const at::Tensor& vectors, const at::Tensor& place, const at::Tensor& map) const;

@@ -107,7 +107,7 @@ at::Tensor CondInstMaskBranchImpl::semantic(const at::Tensor& p3) {
   return semantic_out_->forward(run(semantic_[1], run(semantic_[0], p3)));
 }
 
-at::Tensor dynamic_masks(const at::Tensor& queries, const at::Tensor& features, const at::Tensor& coordinates,
+at::Tensor dynamic_masks(const at::Tensor& queries, const at::Tensor& features, const RelativeCoordinates& coordinates,
                          int64_t hidden) {
   const int64_t count = queries.size(0);
   const int64_t width = features.size(0);
@@ -115,9 +115,13 @@ at::Tensor dynamic_masks(const at::Tensor& queries, const at::Tensor& features, 
   const std::vector<int64_t> sizes = {(width + 2) * hidden, hidden * hidden, hidden, hidden, hidden, 1};
   const auto part = at::split_with_sizes(queries, sizes, 1);
   const at::Tensor first = part[0].view({count, hidden, width + 2});  // inputs: x, y, then the features
-  // Features are the same for all queries, so their part is one product.
-  at::Tensor x = first.slice(2, 2).reshape({count * hidden, width}).matmul(features).view({count, hidden, pixels});
-  x = x.add_(part[3].unsqueeze(2)).baddbmm_(first.slice(2, 0, 2), coordinates.expand({count, 2, pixels}));
+  // What differs between queries goes into weights and biases, so that the first layer of all queries is one product.
+  const at::Tensor by_axis = first.slice(2, 0, 2);
+  const at::Tensor weights = at::cat({by_axis * coordinates.scale.unsqueeze(2), first.slice(2, 2)}, 2);
+  const at::Tensor bias = part[3] + (by_axis * coordinates.offset.unsqueeze(1)).sum(2);  // [Q, hidden]
+  const at::Tensor inputs = at::cat({coordinates.positions, features});                  // [D + 2, P]
+  at::Tensor x = weights.reshape({count * hidden, width + 2}).matmul(inputs).view({count, hidden, pixels});
+  x = x.add_(bias.unsqueeze(2));
   x = at::baddbmm(part[4].unsqueeze(2), part[1].view({count, hidden, hidden}), x.relu_());
   x = at::baddbmm(part[5].unsqueeze(2), part[2].view({count, 1, hidden}), x.relu_());
   return x.squeeze(1);  // [Q, P]

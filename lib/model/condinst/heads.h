@@ -49,11 +49,18 @@ class CondInstMaskBranchImpl : public torch::nn::Module {
 };
 TORCH_MODULE(CondInstMaskBranch);
 
+/// Coordinates of pixels for each query, as offset + scale * position: the positions are the same for all queries.
+struct RelativeCoordinates {
+  at::Tensor positions;  // [2, P] float32, x and y
+  at::Tensor offset;     // [Q or 1, 2] float32
+  at::Tensor scale;      // [Q or 1, 1] float32
+};
+
 /// The mask network whose weights a query is: three 1x1 layers over two relative coordinates and the mask features.
 ///   queries      [Q, query_width()]: weights of layers 0, 1, 2, each output by input, then their biases
-///   features     [D, P]   coordinates [Q or 1, 2, P]: x, y of the query's location relative to the pixel (models.md 2.1)
+///   features     [D, P]   coordinates: x, y of the query's location relative to the pixel (models.md 2.1)
 ///   returns [Q, P] logits
-at::Tensor dynamic_masks(const at::Tensor& queries, const at::Tensor& features, const at::Tensor& coordinates,
+at::Tensor dynamic_masks(const at::Tensor& queries, const at::Tensor& features, const RelativeCoordinates& coordinates,
                          int64_t hidden);
 
 /// Enlarges by a whole factor so that output o shows input (o - factor/2) / factor: [B, C, H, W] -> [B, C, fH, fW].

@@ -100,7 +100,8 @@ TEST_CASE("condinst: the numbers of a query are laid out as the reference's", "[
     out += w(144 + o) * std::max(0.0, sum);
   }
   CHECK(CondInstConfig{}.query_width() == 169);
-  const at::Tensor logit = dynamic_masks(query, input.slice(0, 2).unsqueeze(1), input.slice(0, 0, 2).view({1, 2, 1}), 8);
+  const RelativeCoordinates coordinates{input.slice(0, 0, 2).unsqueeze(1), torch::zeros({1, 2}), torch::ones({1, 1})};
+  const at::Tensor logit = dynamic_masks(query, input.slice(0, 2).unsqueeze(1), coordinates, 8);
   CHECK(logit.item<double>() == Approx(out).epsilon(1e-5));
 }
 
