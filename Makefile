@@ -22,7 +22,7 @@ CONFIGURE = cmake -S . -B $(BUILD) -G Ninja -DCMAKE_BUILD_TYPE=Release -DIUQ_TOR
 NINJA = nice ninja -j$(JOBS)
 CTEST = ctest --output-on-failure --no-tests=error
 
-.PHONY: help deps configure all tools test check test-all test-sanitized test-system-torch demo run bench bench-eval lint format install clean \
+.PHONY: help deps configure all tools test check test-all test-sanitized test-system-torch demo run bench bench-eval bench-models lint format install clean \
   update-golden
 
 help: ## print this map
@@ -78,6 +78,10 @@ bench: all ## time the hot parts, one at a time
 bench-eval: configure ## time iuq-eval against the other evaluators, which it fetches into build/bench-eval
 	$(NINJA) -C $(BUILD) iuq-eval eval_workload
 	python3 tests/bench/bench_eval.py $(BUILD)/bin $(BUILD)/bench-eval
+
+bench-models: configure ## time the segmenters, and Python's too where PYTHON= names one with torch and transformers
+	$(NINJA) -C $(BUILD) models_bench swin_bench
+	python3 tests/bench/bench_models.py $(BUILD)/bin
 
 lint: ## shellcheck, and the includes against the layer picture
 	@scripts/deps.sh lint

@@ -24,22 +24,12 @@ Rng stream(const SourceOptions& options, const char* purpose, int64_t step, size
 
 int64_t bucket_number(view::Size canvas) { return canvas.height * 1000000 + canvas.width; }
 
-// From the image at test size to the image as it was loaded: another size, perhaps mirrored.
-view::ViewTransform loaded_view(const view::Scene& scene, const view::InputConfig& input, bool mirror, view::Size canvas) {
-  const auto [height, width] =
-      data::fit_size(scene.original.height, scene.original.width, input.short_side.back(), input.long_side);
-  const double scale_x = static_cast<double>(scene.valid.width) / static_cast<double>(width);
-  const double scale_y = static_cast<double>(scene.valid.height) / static_cast<double>(height);
-  const view::AxisMap x = mirror ? view::AxisMap{-scale_x, static_cast<double>(scene.valid.width - 1)}
-                                 : view::AxisMap{scale_x, 0};
-  return {x, {scale_y, 0}, canvas};
-}
-
 class ImageSource : public BatchSource {
  public:
   explicit ImageSource(const SourceOptions& options) : options_(options) {}
 
   int64_t bucket_of(int64_t image) const override {
+    if (options_.input.lsj.size > 0) return 0;
     const data::Image& entry = options_.dataset.images()[static_cast<size_t>(image)];
     return bucket_number(canvas_of(options_.input, {entry.height, entry.width}, options_.input.short_side.back()));
   }
@@ -49,13 +39,12 @@ class ImageSource : public BatchSource {
     Rng size(options_.seed, "short side", key(step));
     const int64_t side = sides[static_cast<size_t>(size.below(static_cast<int64_t>(sides.size())))];
     std::vector<view::Scene> scenes;
-    std::vector<bool> mirrored;
+    std::vector<view::Placement> placements;
     view::Size canvas;
     for (size_t i = 0; i < images.size(); ++i) {
-      Rng rng = stream(options_, "mirror", step, i);
-      mirrored.push_back(rng.uniform() < options_.input.flip);
+      placements.push_back(draw_placement(images[i], side, step, i));
       scenes.push_back(
-          view::load_scene(options_.dataset, images[i], options_.images, options_.input, side, mirrored.back()));
+          view::load_scene(options_.dataset, images[i], options_.images, options_.input, placements.back()));
       canvas.height = std::max(canvas.height, scenes.back().image.size(1));
       canvas.width = std::max(canvas.width, scenes.back().image.size(2));
     }
@@ -65,11 +54,12 @@ class ImageSource : public BatchSource {
     const auto add = [&](size_t i, const view::ViewTransform& g) {
       tensors.push_back(g.is_identity() ? scenes[i].image : g.apply_image(scenes[i].image));
       batch.truth.push_back(view::transform(scenes[i].truth, g, options_.train.min_pixels));
-      batch.to_view.push_back(loaded_view(scenes[i], options_.input, mirrored[i], canvas).then(g));
+      batch.to_view.push_back(from_test_size(placements[i], options_.input, scenes[i].original).then(g));
       batch.frame.valid.push_back(g.is_identity() ? scenes[i].valid : canvas);
     };
     for (size_t i = 0; i < scenes.size(); ++i) {
       pad(scenes[i], canvas);
+      placements[i].canvas = canvas;
       Rng rng = stream(options_, "augment", step, i);
       const bool augmented = !options_.train.pairs && rng.uniform() < options_.train.augment;
       add(i, augmented ? draw_view(options_.view, canvas, options_.alignment, rng)
@@ -85,6 +75,16 @@ class ImageSource : public BatchSource {
   }
 
  private:
+  view::Placement draw_placement(int64_t image, int64_t side, int64_t step, size_t place) const {
+    const data::Image& entry = options_.dataset.images()[static_cast<size_t>(image)];
+    const bool mirror = stream(options_, "mirror", step, place).uniform() < options_.input.flip;
+    if (options_.input.lsj.size == 0) {
+      return view::plain_placement(options_.input, {entry.height, entry.width}, side, mirror);
+    }
+    Rng rng = stream(options_, "jitter", step, place);
+    return view::draw_jitter(options_.input, {entry.height, entry.width}, mirror, rng);
+  }
+
   // Images of one bucket may differ by a little at another short side than the one the bucket was made for.
   static void pad(view::Scene& scene, view::Size canvas) {
     const int64_t right = canvas.width - scene.image.size(2);
@@ -101,6 +101,9 @@ class CachedSource : public BatchSource {
  public:
   CachedSource(const SourceOptions& options, std::shared_ptr<const cache::FeatureStore> store)
       : options_(options), store_(std::move(store)) {
+    if (options_.input.lsj.size > 0) {
+      throw Error(ErrorCode::kConfig, "config: \"input.lsj\" cannot act on cached features; set input.lsj.size to 0");
+    }
     if (options_.train.pairs && store_->views() < 2) {
       throw Error(ErrorCode::kBadData, "pairs need at least two views per image; cache again with cache.views >= 2");
     }

@@ -113,6 +113,60 @@ TEST_CASE("optimizer: norms and looked-up tables do not decay, biases do, and th
   REQUIRE(found == expected);
 }
 
+namespace {
+
+// The weight decay of each parameter of a segmenter whose config says 1 for all but norms.
+std::map<std::string, double> decays(const char* model) {
+  TrainConfig config;
+  config.weight_decay = 1;
+  const auto segmenter = model::make_segmenter(nlohmann::json::parse(model), 3, 1);
+  std::map<std::string, double> out;
+  for (const ParameterGroup& group : parameter_groups(config, *segmenter, segmenter->backbone_prefix())) {
+    for (const auto& [name, parameter] : group.parameters) out[name] = group.weight_decay;
+  }
+  return out;
+}
+
+bool ends_with(const std::string& name, const std::string& end) {
+  return name.size() >= end.size() && name.compare(name.size() - end.size(), end.size(), end) == 0;
+}
+
+}  // namespace
+
+TEST_CASE("optimizer: of Swin, norms and position tables do not decay", "[train]") {
+  const auto found = decays(R"({"name": "condinst", "backbone":
+    {"name": "swin_t", "embed": 8, "depths": [1, 2, 1, 1], "heads": [1, 1, 2, 2], "window": 4}})");
+  int64_t tables = 0;
+  for (const auto& [name, decay] : found) {
+    CAPTURE(name);
+    const bool table = ends_with(name, "relative_position_bias_table");
+    tables += table;
+    if (table || name.find("norm") != std::string::npos) REQUIRE(decay == 0);
+    if (name.find("qkv") != std::string::npos) REQUIRE(decay == 1);
+  }
+  REQUIRE(tables == 5);
+}
+
+TEST_CASE("optimizer: of Mask2Former, norms and embeddings do not decay, the pixel decoder's level_embed does", "[train]") {
+  const auto found = decays(R"({"name": "mask2former", "backbone": {"name": "resnet10", "width": 8, "freeze": 0},
+    "width": 32, "embedding": 32, "groups": 4, "heads": 2, "encoder_layers": 1, "encoder_ffn": 16, "queries": 4,
+    "decoder_layers": 1, "decoder_ffn": 16})");
+  int64_t embeddings = 0, levels = 0;
+  for (const auto& [name, decay] : found) {
+    CAPTURE(name);
+    const bool embedding =
+        ends_with(name, "query_feat.weight") || ends_with(name, "query_embed.weight") || ends_with(name, "level_embed.weight");
+    embeddings += embedding;
+    levels += ends_with(name, "transformer.level_embed");
+    const bool norm = name.find("norm") != std::string::npos;
+    if (embedding || norm) REQUIRE(decay == 0);
+    if (ends_with(name, "transformer.level_embed")) REQUIRE(decay == 1);
+    if (ends_with(name, "in_proj_weight") || ends_with(name, "sampling_offsets.bias")) REQUIRE(decay == 1);
+  }
+  REQUIRE(embeddings == 3);
+  REQUIRE(levels == 1);
+}
+
 TEST_CASE("optimizer: without gradients a step is the decay of each group", "[train][property]") {
   TrainConfig config;
   config.optimizer = "adamw";

@@ -1,0 +1,120 @@
+// Times one network at its published size on made-up input: 2 images of 512 x 512 pixels with 7 instances each, ResNet-50
+// with frozen norms that trains whole, 80 classes, random weights. A training step is forward, losses and backward, without
+// the optimiser, which is the same for all.
+// usage: models_bench condinst|solov2|sotr|mask2former THREADS [ROUNDS]
+// Prints one line of JSON: for each of the two the least seconds of ROUNDS rounds, by the clock and of all processors,
+// and the megabytes by which the process grew at most.
+#include <torch/torch.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <ctime>
+#include <functional>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "lib/base/error.h"
+#include "lib/base/rng.h"
+#include "lib/model/segmenter.h"
+#include "lib/view/device.h"
+#include "tests/bench/measure.h"
+
+using namespace iuq;
+
+namespace {
+
+constexpr int64_t kSide = 512, kImages = 2, kInstances = 7, kClasses = 80;
+
+view::GroundTruth ellipses(int64_t image_id) {
+  view::GroundTruth truth;
+  truth.image_id = image_id;
+  Rng rng(static_cast<uint64_t>(image_id), "ellipses");
+  std::vector<at::Tensor> masks;
+  std::vector<int64_t> labels;
+  const at::Tensor index = at::arange(kSide, at::kFloat);
+  for (int64_t n = 0; n < kInstances; ++n) {
+    const double size = 12 * std::exp(rng.uniform() * 2.5);
+    const auto across = [&] {
+      return ((index - rng.uniform(50, kSide - 50)) / (size * rng.uniform(0.6, 1.4))).square();
+    };
+    const at::Tensor x = across(), y = across();
+    masks.push_back((x.unsqueeze(0) + y.unsqueeze(1)) < 1);
+    labels.push_back(rng.below(kClasses));
+    truth.instance_ids.push_back(image_id * 100 + n);
+  }
+  truth.masks = at::stack(masks);
+  truth.labels = torch::tensor(labels, at::kLong);
+  return truth;
+}
+
+/// What is timed: to run it, and to train it for a step.
+struct Subject {
+  std::function<void()> forward, step;
+};
+
+Subject segmenter_subject(const std::string& name) {
+  const nlohmann::json config = {{"name", name},
+                                 {"backbone", {{"name", "resnet50"}, {"norm", "frozen"}, {"freeze", 0}}}};
+  const auto segmenter = model::make_segmenter(config, kClasses, /*seed=*/1);
+  torch::manual_seed(1);
+  const at::Tensor images = at::randn({kImages, 3, kSide, kSide});
+  const model::Frame frame{{kSide, kSide}, std::vector<view::Size>(kImages, {kSide, kSide})};
+  const std::vector<view::GroundTruth> truth = {ellipses(1), ellipses(2)};
+  Subject subject;
+  subject.forward = [=] {
+    const torch::NoGradGuard no_grad;
+    segmenter->eval();
+    segmenter->encode(segmenter->backbone(images), frame);
+  };
+  subject.step = [=] {
+    segmenter->train();
+    const model::Encoded encoded = segmenter->encode(segmenter->backbone(images), frame);
+    const model::Queries queries = segmenter->assign(encoded, truth);
+    at::Tensor total = at::zeros({});
+    for (const auto& [term, loss] : segmenter->base_losses(encoded, queries, truth)) total = total + loss;
+    segmenter->zero_grad();
+    total.backward();
+  };
+  return subject;
+}
+
+struct Cost {
+  double seconds = 0, processor = 0, megabytes = 0;
+};
+
+Cost measure(const std::function<void()>& work, int rounds) {
+  Cost cost;
+  cost.megabytes = bench::peak_megabytes(work);  // the first time; it also warms up
+  for (int round = 0; round < rounds; ++round) {
+    const std::clock_t began = std::clock();
+    const double seconds = bench::seconds_of(work);
+    const double processor = static_cast<double>(std::clock() - began) / CLOCKS_PER_SEC;
+    cost.seconds = round ? std::min(cost.seconds, seconds) : seconds;
+    cost.processor = round ? std::min(cost.processor, processor) : processor;
+  }
+  return cost;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc < 3 || argc > 4) {
+    std::fprintf(stderr, "usage: models_bench condinst|solov2|sotr|mask2former THREADS [ROUNDS]\n");
+    return 64;
+  }
+  try {
+    view::set_threads(std::atoi(argv[2]));
+    const int rounds = argc == 4 ? std::atoi(argv[3]) : 3;
+    const Subject subject = segmenter_subject(argv[1]);
+    nlohmann::json line = {{"torch", view::torch_version()}};
+    for (const auto& [name, work] : {std::pair("forward", subject.forward), std::pair("step", subject.step)}) {
+      const Cost cost = measure(work, rounds);
+      line[name] = {{"seconds", cost.seconds}, {"processor", cost.processor}, {"megabytes", cost.megabytes}};
+    }
+    std::printf("%s\n", line.dump().c_str());
+  } catch (const Error& e) {
+    std::fprintf(stderr, "models_bench: error: %s\n", e.what());
+    return static_cast<int>(e.code());
+  }
+  return 0;
+}
