@@ -23,14 +23,17 @@ int main(int argc, char** argv) {
     tool.input("--annotations", job.annotations, "COCO json that lists the images");
     tool.input("--images", job.images, "folder of the images; not needed with --features", false);
     tool.inputs("--features", job.features, "files or folders of iuq-cache", false);
-    tool.input("--model", job.model, "model.safetensors of iuq-train");
+    tool.input("--model", job.model, "model.safetensors of iuq-train, or a whole model of iuq-convert with section \"model\" "
+               "of the config");
     double score_threshold = -1;
-    int64_t max_detections = 0;
+    int64_t max_detections = 0, short_side = 0;
+    bool flip_test = false;
     tool.flags().add_option("--score-threshold", score_threshold, "leave out detections below")->check(CLI::Range(0.0, 1.0));
     tool.flags().add_option("--max-dets", max_detections, "most detections per image (default 100; 300 for LVIS)")
         ->check(CLI::Range(int64_t{1}, int64_t{100000}));
-    tool.flags().add_option("--short-side", job.short_side, "shorter image side in pixels (default: the model's)")
+    tool.flags().add_option("--short-side", short_side, "shorter image side in pixels (default: the model's)")
         ->check(CLI::Range(int64_t{32}, int64_t{8192}));
+    tool.flags().add_flag("--flip-test", flip_test, "look at each image a second time, mirrored, and merge the detections");
     tool.flags().add_option("--max-errors", job.max_errors, "unreadable images to skip before giving up (default 0)")
         ->check(CLI::Range(int64_t{0}, INT64_MAX));
     std::string sheet;
@@ -40,11 +43,16 @@ int main(int argc, char** argv) {
     tool.offer(kConfig | kOutput | kDevice | kThreads | kShard | kJson);
     tool.parse();
     tool.section("predict").get_to(job.predict);
+    tool.section("input").get_to(job.input);
+    job.segmenter = tool.section("model");
     if (score_threshold >= 0) job.predict.score_threshold = score_threshold;
+    if (short_side > 0) job.predict.short_side = short_side;
+    if (flip_test) job.predict.flip_test = true;
     if (max_detections > 0) job.predict.max_detections = max_detections;
     if (!sheet.empty() && tool.output() == "-") {
       throw iuq::Error(iuq::ErrorCode::kUsage, "--contact-sheet reads the results back, so --output must be a file");
     }
+    job.predict.check();
     tool.print_config_if_asked({{"predict", job.predict}});
     job.shard = tool.shard();
     iuq::view::set_threads(tool.threads());

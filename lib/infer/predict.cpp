@@ -14,6 +14,7 @@
 #include "lib/cache/feature_store.h"
 #include "lib/cache/cache_features.h"
 #include "lib/data/annotations.h"
+#include "lib/infer/merge.h"
 #include "lib/infer/predictor.h"
 #include "lib/infer/results_writer.h"
 #include "lib/io/provenance.h"
@@ -25,7 +26,8 @@ namespace {
 struct Input {
   int64_t index = 0;
   view::Scene scene;         // image mode
-  cache::StoredView stored;  // cached mode
+  cache::StoredView stored;    // cached mode
+  cache::StoredView mirrored;  // cached mode, with flip_test
 };
 
 void check_categories(const data::Dataset& dataset, const model::Checkpoint& checkpoint, const PredictJob& job) {
@@ -42,7 +44,8 @@ void check_categories(const data::Dataset& dataset, const model::Checkpoint& che
 io::Provenance provenance_of(const PredictJob& job, const model::Checkpoint& checkpoint,
                              const cache::FeatureStore* store) {
   io::Provenance provenance("iuq-predict", {{"predict", job.predict},
-                                            {"short_side", job.short_side},
+                                            {"model", checkpoint.model},
+                                            {"input", checkpoint.input},
                                             {"shard", {job.shard.index, job.shard.count}},
                                             {"source", store ? "features" : "images"}});
   provenance.add_file("annotations", job.annotations);
@@ -80,6 +83,7 @@ class InputQueue {
     const data::Image& image = dataset_.images()[static_cast<size_t>(index)];
     if (store_) {
       in.stored = store_->read(image.id, 0);
+      if (job_.predict.flip_test) in.mirrored = store_->read(image.id, 1);
     } else {
       in.scene = view::load_image(dataset_, index, job_.images, input_, input_.short_side.back());
     }
@@ -95,6 +99,23 @@ class InputQueue {
   std::future<Input> coming_;
 };
 
+// Looks at the image once, or a second time mirrored.
+std::vector<Detection> find(const PredictJob& job, const Input& in, view::Size original, Predictor& predictor, bool cached) {
+  const int64_t most = job.predict.max_detections;
+  const view::Size canvas = cached ? in.stored.canvas : view::Size{in.scene.image.size(1), in.scene.image.size(2)};
+  const view::Size valid = cached ? in.stored.valid : in.scene.valid;
+  const Framing plain{valid, original, view::ViewTransform::identity(canvas)};
+  auto found = cached ? predictor.detect_features(in.stored.levels, plain, most) : predictor.detect(in.scene.image, plain, most);
+  if (!job.predict.flip_test) return found;
+  const Framing flipped{valid, original, predictor.mirror(canvas)};
+  if (cached && nlohmann::json(in.mirrored.transform) != nlohmann::json(flipped.view)) {
+    throw Error(ErrorCode::kBadData, "view 1 of the cached features is not the mirrored image, which the flip test needs");
+  }
+  auto mirrored = cached ? predictor.detect_features(in.mirrored.levels, flipped, most)
+                         : predictor.detect(flipped.view.apply_image(in.scene.image), flipped, most);
+  return merge_detections(std::move(found), std::move(mirrored), job.predict.flip_iou, most);
+}
+
 void run(const PredictJob& job, const data::Dataset& dataset, Predictor& predictor, InputQueue& queue,
          const cache::FeatureStore* store, ResultsWriter& writer, PredictReport& report) {
   Progress progress(static_cast<int64_t>(queue.size()), "image");
@@ -107,10 +128,7 @@ void run(const PredictJob& job, const data::Dataset& dataset, Predictor& predict
       const Input in = queue.next();
       index = in.index;
       const data::Image& image = dataset.images()[static_cast<size_t>(index)];
-      const view::Size original{image.height, image.width};
-      found = store ? predictor.detect_features(in.stored.levels, in.stored.canvas, in.stored.valid, original,
-                                                job.predict.max_detections)
-                    : predictor.detect(in.scene.image, in.scene.valid, original, job.predict.max_detections);
+      found = find(job, in, {image.height, image.width}, predictor, store != nullptr);
     } catch (const Error& e) {
       if (++report.failed > job.max_errors) throw;
       log::warning(cat("skipped: ", e.what()));
@@ -132,18 +150,26 @@ void run(const PredictJob& job, const data::Dataset& dataset, Predictor& predict
 void PredictConfig::check() const {
   check_config(max_detections >= 1, "predict.max_detections", max_detections, ">= 1");
   check_config(score_threshold >= 0 && score_threshold < 1, "predict.score_threshold", score_threshold, "in [0, 1)");
+  check_config(short_side == 0 || (short_side >= 32 && short_side <= 8192), "predict.short_side", short_side, "0 or 32..8192");
+  check_config(long_side >= 0, "predict.long_side", long_side, ">= 0");
+  check_config(flip_iou > 0 && flip_iou <= 1, "predict.flip_iou", flip_iou, "in (0, 1]");
 }
 
 void from_json(const nlohmann::json& j, PredictConfig& config) {
   ConfigReader read(j, "predict");
   read("max_detections", config.max_detections);
   read("score_threshold", config.score_threshold);
+  read("short_side", config.short_side);
+  read("long_side", config.long_side);
+  read("flip_test", config.flip_test);
+  read("flip_iou", config.flip_iou);
   read.done();
   config.check();
 }
 
 void to_json(nlohmann::json& j, const PredictConfig& c) {
-  j = {{"max_detections", c.max_detections}, {"score_threshold", c.score_threshold}};
+  j = {{"max_detections", c.max_detections}, {"score_threshold", c.score_threshold}, {"short_side", c.short_side},
+       {"long_side", c.long_side},           {"flip_test", c.flip_test},             {"flip_iou", c.flip_iou}};
 }
 
 PredictReport predict(const PredictJob& job, const std::string& output, bool force, bool dry_run) {
@@ -151,7 +177,10 @@ PredictReport predict(const PredictJob& job, const std::string& output, bool for
     throw Error(ErrorCode::kUsage, "give --images, or --features of iuq-cache");
   }
   const data::Dataset dataset = data::Dataset::load(job.annotations);
-  model::Checkpoint checkpoint = model::load_checkpoint(job.model);
+  model::Checkpoint checkpoint =
+      job.segmenter.empty() || model::is_checkpoint(job.model)
+          ? model::load_checkpoint(job.model)
+          : model::assemble_checkpoint(job.model, job.segmenter, job.input, dataset.categories());
   check_categories(dataset, checkpoint, job);
   std::unique_ptr<cache::FeatureStore> store;
   if (!job.features.empty()) {
@@ -159,9 +188,14 @@ PredictReport predict(const PredictJob& job, const std::string& output, bool for
     if (cache::weights_digest(*checkpoint.segmenter, checkpoint.segmenter->backbone_prefix()) != store->backbone_digest()) {
       throw Error(ErrorCode::kBadData, cat("the features come from another backbone than that of \"", job.model, "\""));
     }
+    if (job.predict.flip_test && store->views() < 2) {
+      throw Error(ErrorCode::kBadData, "the flip test needs the mirrored view; cache again with cache.views >= 2");
+    }
   }
   view::InputConfig input = checkpoint.input;
-  if (job.short_side > 0) input.short_side = {job.short_side};
+  if (job.predict.short_side > 0) input.short_side = {job.predict.short_side};
+  if (job.predict.long_side > 0) input.long_side = job.predict.long_side;
+  input.check();
   const io::Provenance provenance = provenance_of(job, checkpoint, store.get());
   PredictReport report;
   report.up_to_date = io::is_up_to_date(output, io::read_sidecar(output), provenance, force);

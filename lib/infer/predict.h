@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "lib/base/shard.h"
+#include "lib/view/input.h"
 
 namespace iuq::infer {
 
@@ -15,19 +16,24 @@ namespace iuq::infer {
 struct PredictConfig {
   int64_t max_detections = 100;  // per image; 300 for LVIS
   double score_threshold = 0;    // detections below are not written, in [0, 1)
+  int64_t short_side = 0;        // shorter image side in pixels, 0: the checkpoint's last; above 0 in 32..8192
+  int64_t long_side = 0;         // upper bound of the longer side in pixels, 0: the checkpoint's
+  bool flip_test = false;        // look at each image a second time, mirrored, and merge both (see merge_detections)
+  double flip_iou = 0.6;         // of two masks of a category that overlap more the worse is dropped, with flip_test
   void check() const;
 };
 void from_json(const nlohmann::json& j, PredictConfig& config);
 void to_json(nlohmann::json& j, const PredictConfig& config);
 
-/// What to predict on. Image sizes and preprocessing come from the checkpoint; short_side > 0 overrides the size.
+/// What to predict on. Preprocessing comes from the checkpoint.
 struct PredictJob {
   std::string annotations;            // COCO json; its "annotations" are not used
   std::string images;                 // folder; not needed with features
-  std::vector<std::string> features;  // view 0 of iuq-cache, optional
-  std::string model;                  // model.safetensors
+  std::vector<std::string> features;  // view 0 of iuq-cache, with flip_test also view 1; optional
+  std::string model;                  // model.safetensors, or converted weights with the next two
+  nlohmann::json segmenter;           // section "model" for converted weights: what they are the parameters of
+  view::InputConfig input;            // image sizes for converted weights
   PredictConfig predict;
-  int64_t short_side = 0;
   int64_t max_errors = 0;             // images that may fail before the run does
   Shard shard;
   c10::Device device = c10::kCPU;

@@ -9,6 +9,7 @@
 #include "lib/mask/rle.h"
 #include "lib/model/checkpoint.h"
 #include "lib/model/segmenter.h"
+#include "lib/view/transform.h"
 
 namespace iuq::infer {
 
@@ -19,23 +20,31 @@ struct Detection {
   mask::Rle mask;        // in the image's original size
 };
 
+/// What the network sees of an image: `view` of its canvas.
+struct Framing {
+  view::Size valid;     // the part of the canvas that the image fills, before `view`
+  view::Size original;  // of the image on disk
+  view::ViewTransform view;  // identity, or mirror() of the canvas
+};
+
 /// A checkpoint ready to find instances, one image at a time.
 class Predictor {
  public:
   Predictor(model::Checkpoint checkpoint, c10::Device device);
 
-  /// `image` [3, Hi, Wi] float32 as view::to_input makes it; `valid` the part of the canvas it fills; `original` its size
-  /// on disk. The `max_detections` that the segmenter scores best before it has seen the masks at this size, best
-  /// first; empty masks are left out.
-  std::vector<Detection> detect(const at::Tensor& image, view::Size valid, view::Size original, int64_t max_detections);
-  /// The same from the backbone's maps, [C_l, H_l, W_l] each.
-  std::vector<Detection> detect_features(const std::vector<at::Tensor>& levels, view::Size canvas, view::Size valid,
-                                         view::Size original, int64_t max_detections);
+  /// `image` [3, Hi, Wi] float32 as view::to_input makes it, in the view of `framing`. Masks come back out of the view, in
+  /// the image's original size. The `max_detections` that the segmenter scores best before it has seen the masks at this
+  /// size, best first; empty masks are left out.
+  std::vector<Detection> detect(const at::Tensor& image, const Framing& framing, int64_t max_detections);
+  /// The same from the backbone's maps of that view, [C_l, H_l, W_l] each.
+  std::vector<Detection> detect_features(const std::vector<at::Tensor>& levels, const Framing& framing,
+                                         int64_t max_detections);
+  /// The mirrored view of a canvas that suits the backbone (view::ViewTransform::flip_x).
+  view::ViewTransform mirror(view::Size canvas) const;
   const model::Checkpoint& checkpoint() const { return checkpoint_; }
 
  private:
-  std::vector<Detection> finish(const model::FeaturePyramid& features, const model::Frame& frame, view::Size original,
-                                int64_t max_detections);
+  std::vector<Detection> finish(const model::FeaturePyramid& features, const Framing& framing, int64_t max_detections);
 
   model::Checkpoint checkpoint_;
   c10::Device device_;

@@ -146,6 +146,15 @@ std::vector<data::Category> read_categories(const json& list, const std::string&
   return categories;
 }
 
+bool states_format(const io::TensorFile& file) {
+  const auto format = file.metadata.find("iuq.format");
+  return format != file.metadata.end() && format->second == kFormat;
+}
+
+void require_all(const std::string& path, const std::vector<std::string>& missing) {
+  if (!missing.empty()) bad(path, cat("tensor \"", missing.front(), "\" is missing (", missing.size(), " in all)"));
+}
+
 }  // namespace
 
 void save_checkpoint(const std::string& path, const Segmenter& segmenter, const json& model,
@@ -165,10 +174,22 @@ void save_checkpoint(const std::string& path, const Segmenter& segmenter, const 
   io::write_safetensors(path, file);
 }
 
+bool is_checkpoint(const std::string& path) { return states_format(io::read_safetensors(path)); }
+
+Checkpoint assemble_checkpoint(const std::string& path, const json& model, const view::InputConfig& input,
+                               const std::vector<data::Category>& categories) {
+  Checkpoint checkpoint{nullptr, effective_model_config(model), input, categories, weights_provenance(path)};
+  checkpoint.segmenter = make_segmenter(checkpoint.model, static_cast<int64_t>(categories.size()), /*seed=*/0);
+  check_strides(path, checkpoint.model);
+  require_all(path, load_weights(*checkpoint.segmenter, path, {}, checkpoint.input));
+  io::check_provenance(checkpoint.provenance, path);
+  checkpoint.segmenter->eval();
+  return checkpoint;
+}
+
 Checkpoint load_checkpoint(const std::string& path) {
   const io::TensorFile file = io::read_safetensors(path);
-  const auto format = file.metadata.find("iuq.format");
-  if (format == file.metadata.end() || format->second != kFormat) {
+  if (!states_format(file)) {
     bad(path, cat("is not a trained iuq model (metadata \"iuq.format\" is not \"", kFormat,
                   "\"); weights without a head go to iuq-train --weights"));
   }
@@ -185,8 +206,7 @@ Checkpoint load_checkpoint(const std::string& path) {
     if (e.code() != ErrorCode::kConfig) throw;
     bad(path, e.what());  // the file's metadata is wrong, not the user's config
   }
-  const auto missing = fill(*checkpoint.segmenter, file, path, {});
-  if (!missing.empty()) bad(path, cat("tensor \"", missing.front(), "\" is missing (", missing.size(), " in all)"));
+  require_all(path, fill(*checkpoint.segmenter, file, path, {}));
   checkpoint.segmenter->eval();
   return checkpoint;
 }

@@ -24,6 +24,13 @@ struct Checkpoint {
 
 /// Errors: kNoInput; kBadData naming file, parameter and both shapes.
 Checkpoint load_checkpoint(const std::string& path);
+/// Whether the file says that it is one; weights of iuq-convert are not.
+bool is_checkpoint(const std::string& path);
+/// The same out of converted weights that hold every parameter of the segmenter that section "model" describes: a model
+/// trained elsewhere. Its preprocessing is that of the weights, its image sizes those of `input`.
+/// Errors: those of load_weights and check_strides; kBadData for a parameter that is missing.
+Checkpoint assemble_checkpoint(const std::string& path, const nlohmann::json& model, const view::InputConfig& input,
+                               const std::vector<data::Category>& categories);
 void save_checkpoint(const std::string& path, const Segmenter& segmenter, const nlohmann::json& model,
                      const view::InputConfig& input, const std::vector<data::Category>& categories,
                      const nlohmann::json& provenance);

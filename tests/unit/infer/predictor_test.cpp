@@ -5,11 +5,88 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "lib/base/error.h"
 #include "tests/support/catch.h"
 #include "tests/unit/uniq/support.h"
 
 using namespace iuq;
-using namespace iuq::infer;
+
+namespace {
+
+// Finds one instance, where the image is positive, and looks nowhere else.
+class Threshold : public model::Segmenter {
+ public:
+  explicit Threshold(view::Alignment alignment) : alignment_(alignment) {}
+  model::FeaturePyramid backbone(const at::Tensor& images) override { return {images}; }
+  model::Encoded encode(const model::FeaturePyramid& backbone, const model::Frame& frame) override {
+    model::Encoded encoded;
+    encoded.mask_features = backbone[0];
+    encoded.frame = frame;
+    return encoded;
+  }
+  std::vector<model::Prediction> predict(const model::Encoded& encoded) override {
+    const at::Tensor masks = encoded.mask_features[0].slice(0, 0, 1).gt(0).to(at::kFloat);  // [1, Hi, Wi]
+    return {{torch::full({1}, 0.75f), torch::zeros({1}, at::kLong), masks, 0.5}};
+  }
+  view::Alignment alignment() const override { return alignment_; }
+
+  model::FeaturePyramid neck(const model::FeaturePyramid&) override { return unused(), model::FeaturePyramid(); }
+  at::Tensor mask_features(const model::FeaturePyramid&, const model::Frame&) override { return unused(), at::Tensor(); }
+  model::Queries assign(const model::Encoded&, const std::vector<view::GroundTruth>&) override {
+    return unused(), model::Queries();
+  }
+  model::Losses base_losses(const model::Encoded&, const model::Queries&, const std::vector<view::GroundTruth>&) override {
+    return unused(), model::Losses();
+  }
+  at::Tensor mask_loss(const model::Queries&, const at::Tensor&, const std::vector<view::GroundTruth>&,
+                       const at::Tensor&) override {
+    return unused(), at::Tensor();
+  }
+  at::Tensor mask_logits(const model::Queries&, const at::Tensor&) override { return unused(), at::Tensor(); }
+  at::Tensor pixel_logits(const model::Queries&, const model::PixelSet&) override { return unused(), at::Tensor(); }
+  at::Tensor instance_cells(const view::GroundTruth&) override { return unused(), at::Tensor(); }
+  int64_t mask_stride() const override { return 1; }
+  std::vector<int64_t> backbone_channels() const override { return {3}; }
+  std::string backbone_prefix() const override { return ""; }
+
+ private:
+  static void unused() { throw Error(ErrorCode::kInternal, "not for detection"); }
+  view::Alignment alignment_;
+};
+
+infer::Predictor predictor_of(view::Alignment alignment) {
+  model::Checkpoint checkpoint;
+  checkpoint.segmenter = std::make_shared<Threshold>(alignment);
+  return infer::Predictor(std::move(checkpoint), c10::kCPU);
+}
+
+// An image of 20x24 on a canvas of 32x32: an upright bar that touches the left border from row 6 on, and one further right.
+at::Tensor bars() {
+  at::Tensor image = torch::full({3, 32, 32}, -1.f);
+  image.slice(1, 6, 20).slice(2, 0, 3).fill_(1);
+  image.slice(1, 2, 9).slice(2, 13, 20).fill_(1);
+  return image;
+}
+
+}  // namespace
+
+TEST_CASE("predictor: a mirrored look finds the masks of a plain one, in the image's own frame", "[infer][property]") {
+  for (const auto alignment : {view::Alignment::kStrided, view::Alignment::kPatch}) {
+    auto predictor = predictor_of(alignment);
+    const view::Size canvas{32, 32}, valid{20, 24};
+    for (const view::Size original : {valid, view::Size{40, 48}, view::Size{10, 12}}) {
+      const infer::Framing plain{valid, original, view::ViewTransform::identity(canvas)};
+      const infer::Framing mirrored{valid, original, predictor.mirror(canvas)};
+      const auto one = predictor.detect(bars(), plain, 100);
+      const auto two = predictor.detect(mirrored.view.apply_image(bars()), mirrored, 100);
+      REQUIRE(one.size() == 1);
+      REQUIRE(two.size() == 1);
+      CHECK(one[0].mask == two[0].mask);
+      CHECK(mask::area(one[0].mask) > 0);
+      CHECK(two[0].score == 0.75);
+    }
+  }
+}
 
 TEST_CASE("predictor: scores know the masks at the image's own size, and order the detections", "[infer][property]") {
   model::Checkpoint checkpoint;
@@ -20,7 +97,7 @@ TEST_CASE("predictor: scores know the masks at the image's own size, and order t
   const auto segmenter = checkpoint.segmenter;
   const view::Size canvas{64, 96}, valid{60, 90}, original{45, 71};
   const at::Tensor image = test::noise(3, {3, canvas.height, canvas.width});
-  const auto found = Predictor(std::move(checkpoint), at::kCPU).detect(image, valid, original, 12);
+  const auto found = infer::Predictor(std::move(checkpoint), at::kCPU).detect(image, {valid, original, view::ViewTransform::identity(canvas)}, 12);
   REQUIRE(found.size() > 4);
 
   // The same by hand, in the reference's order: whole canvas, cut, own size.

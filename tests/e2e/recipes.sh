@@ -1,0 +1,42 @@
+#!/usr/bin/env bash
+# Every recipe's config is read by the tools, for base, control and method and as a rehearsal where it has one, and what is
+# compared differs only where it should.
+# usage: recipes.sh FOLDER_OF_TOOLS
+set -euo pipefail
+export LC_ALL=C OMP_NUM_THREADS=1
+PATH=$(realpath "$1"):$PATH
+cd "$(dirname "$0")/../.."
+fail() { echo "FAILED: $1" >&2; exit 1; }
+# effective RECIPE VARIANT...   the config that a training of these variants has
+effective() {
+  local variants
+  variants=$(IFS=,; echo "${*:2}")
+  iuq-train -c "pipelines/$1.json" --variant "$variants" --print-config || fail "$1 with $variants"
+}
+numbers() { pipelines/json_numbers.sh /dev/stdin | sort; }
+
+for config in pipelines/*.json; do
+  recipe=$(basename "$config" .json)
+  grep -q '"about"' "$config" || fail "$recipe does not say what it is about"
+  iuq-predict -c "$config" --print-config >/dev/null || fail "$recipe: predict"
+  base=$(effective "$recipe" base) control=$(effective "$recipe" control) method=$(effective "$recipe" method)
+  [[ $base != "$control" && $control != "$method" ]] || fail "$recipe: two variants are the same"
+  # What control lacks is the method, and nothing else.
+  differences=$(comm -3 <(numbers <<<"$control") <(numbers <<<"$method") | cut -f 1,2 | grep -oE '[a-z][a-z_.]+' | sort -u)
+  [[ $differences == $'uniq.equi_weight\nuniq.inter_weight' ]] || fail "$recipe: control and method differ in ${differences//$'\n'/, }"
+  [[ $(numbers <<<"$base" | grep -cE '^uniq\.(equi|inter)_weight	0(\.0)?$') == 2 ]] || fail "$recipe: base has the method's terms"
+  if grep -q '"mini"' "$config"; then effective "$recipe" mini base >/dev/null; effective "$recipe" mini method >/dev/null; fi
+done
+
+# What the published recipes say: BGR images, frozen norms, stem and res2 frozen, strides where MSRA's weights need them.
+for recipe in {solov2,condinst,sotr}-r{50,101}-coco solov2-r50-lvis; do
+  config=$(effective "$recipe" base)
+  for wanted in '"order": "BGR"' '"norm": "frozen"' '"freeze": 2' '"stride_in_1x1": true' '"optimizer": "sgd"' '"lr": 0.01' \
+    '"weight_decay": 0.0001' '"norm_weight_decay": 0.0' '"pairs": false' '"warmup": 1000'; do
+    grep -qF "$wanted" <<<"$config" || fail "$recipe lacks $wanted"
+  done
+done
+config=$(effective solov2-r50-lvis base)
+for wanted in '"repeat_threshold": 0.001' '"max_detections": 300'; do grep -qF "$wanted" <<<"$config" || fail "LVIS lacks $wanted"; done
+iuq-predict -c pipelines/solov2-r50-lvis.json --print-config | grep -qF '"max_detections": 300' || fail "LVIS predicts too few"
+echo "all checks passed"
