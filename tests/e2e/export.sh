@@ -29,7 +29,7 @@ same_through() {
 }
 
 for model in solov2 condinst sotr; do
-  iuq-train -q -c "$config" --variant "base,$model" --set train.steps=8 --annotations scenes/annotations/instances_train.json \
+  iuq-train -q -c "$config" --variant "base,$model" --set train.steps=20 --set train.lr=0.01 --annotations scenes/annotations/instances_train.json \
     --images scenes/images -o "$model"
   predict "$model/model.safetensors" "$model/plain.json"
   [[ $(wc -c <"$model/plain.json") -gt 1000 ]] || { echo "FAILED: $model predicts nothing to compare" >&2; exit 1; }
