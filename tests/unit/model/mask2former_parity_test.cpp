@@ -141,9 +141,11 @@ TEST_CASE("mask2former: pairs, losses and gradients with given points are the re
     (losses.classes + losses.mask + losses.dice).sum().backward();
     const auto parameters = segmenter->named_parameters();
     for (const json& gradient : wanted.at("gradients")) {
-      const at::Tensor* tensor = parameters.find(gradient.at("name").get<std::string>());
+      const auto name = gradient.at("name").get<std::string>();
+      const at::Tensor* tensor = parameters.find(name);
       REQUIRE(tensor);
-      check_output(gradient, tensor->grad(), 1e-3);
+      // Bilinear sampling has a kink at every pixel: a location that rounding moves across one gives another gradient.
+      check_output(gradient, tensor->grad(), name.find("sampling_offsets") == std::string::npos ? 1e-3 : 1e-2);
     }
   }
 }

@@ -3,6 +3,7 @@
 #include <torch/torch.h>
 
 #include <cmath>
+#include <optional>
 
 #include "lib/data/annotations.h"
 #include "tests/support/catch.h"
@@ -25,8 +26,21 @@ struct Fixture {
   }
 };
 
-// Every pixel of an image that came from inside the instance is blue, and to_view says where it came from.
+struct Cell {
+  int64_t column, row;
+};
+
+// Where a pixel of the test image is in a view; nothing at the border and outside.
+std::optional<Cell> seen(const view::ViewTransform& g, double x, double y) {
+  const Cell at{std::lround(g.x.scale * x + g.x.offset), std::lround(g.y.scale * y + g.y.offset)};
+  const bool inside = at.column >= 1 && at.row >= 1 && at.column < g.size.width - 1 && at.row < g.size.height - 1;
+  return inside ? std::optional(at) : std::nullopt;
+}
+
+// Every pixel of an image that came from inside the instance is blue, and to_view says where it came from. The second
+// image of a pair shows only what the first one does.
 void check_views(const train::Batch& batch) {
+  const size_t firsts = batch.truth.size() - batch.pairs.size();
   for (size_t b = 0; b < batch.truth.size(); ++b) {
     const view::ViewTransform& g = batch.to_view[b];
     const at::Tensor image = batch.images[static_cast<int64_t>(b)];
@@ -35,10 +49,10 @@ void check_views(const train::Batch& batch) {
     for (double y = 80; y < 130; y += 12) {
       for (double x = 60; x < 120; x += 12) {  // inside the disc at test size, which is 1.5 times the file's
         REQUIRE(Ramp::inside((x + 0.5) / 1.5 - 0.5, (y + 0.5) / 1.5 - 0.5));
-        const auto column = static_cast<int64_t>(std::lround(g.x.scale * x + g.x.offset));
-        const auto row = static_cast<int64_t>(std::lround(g.y.scale * y + g.y.offset));
-        if (column < 1 || row < 1 || column >= g.size.width - 1 || row >= g.size.height - 1) continue;
-        CAPTURE(b, x, y, column, row);
+        const auto at = seen(g, x, y);
+        if (!at || (b >= firsts && !seen(batch.to_view[b - firsts], x, y))) continue;
+        const auto [column, row] = *at;
+        CAPTURE(b, x, y, at->column, at->row);
         REQUIRE(image[2][row][column].item<float>() > 127);
         if (truth.count() == 1) REQUIRE(truth.masks[0][row][column].item<bool>());
       }
