@@ -71,9 +71,12 @@ bool is_other_window(const std::string& name, const io::TensorData& data, const 
 }
 
 void copy(const at::Tensor& target, const io::TensorData& data) {
-  const at::Tensor source = to_tensor(data);
-  const auto side = static_cast<int64_t>(std::llround(std::sqrt(static_cast<double>(target.size(0))))) / 2 + 1;
-  target.copy_(source.sizes() == target.sizes() ? source : nn::resize_positions(source.to(at::kFloat), side));
+  at::Tensor source = to_tensor(data);
+  if (source.sizes() != target.sizes()) {
+    const auto side = static_cast<int64_t>(std::llround(std::sqrt(static_cast<double>(target.size(0)))));
+    source = nn::resize_positions(source.to(at::kFloat), side / 2 + 1);
+  }
+  target.copy_(source);
 }
 
 bool starts_with_any(const std::string& name, const std::vector<std::string>& prefixes) {
