@@ -25,8 +25,8 @@ struct CondInstConfig {
   double radius = 1.5;             // half side of the centre region, in strides of the level
   int64_t max_positives = 500;     // locations per batch that become queries, drawn at random
   bool semantic_loss = false;      // auxiliary loss on the finest level, with layers that only training uses
-  std::string foreign_coordinates = "own";  // where pixels of other images lie for a query: "own" to their own instance,
-                                            // "overlay" as if in the query's image, "zero" at the query
+  std::string foreign_coordinates = "overlay";  // where pixels of other images lie for a query: "overlay" as if in its
+                                                // own image, "own" to their own instance, "zero" at the query
   // inference
   double score_threshold = 0.05;   // class score times centerness; below are dropped
   int64_t level_candidates = 1000; // boxes per level that enter suppression
