@@ -1,5 +1,5 @@
 # The stages that cache the backbone's features of several views per image and mine them, for stages.sh.
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034  # what is set here is for stages.sh
 FEATURES=("$RUN/features/features.h5")
 FEATURES_OUTPUT=$RUN/features/features.h5
 SHARD_FLAGS=()

@@ -1,6 +1,6 @@
 # The first stages of recipes on data and weights that the user has. Sets DATA_DONE, BASE_WEIGHTS and WEIGHTS_DONE for
 # stages.sh out of TRAIN, VAL, TRAIN_IMAGES, VAL_IMAGES and WEIGHTS.
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034  # what is set here is for stages.sh
 DATA_DONE=$(done_file 10-data)
 
 # Nothing is made here: this stage digests the annotation files once, for all the others.
