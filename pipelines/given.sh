@@ -7,7 +7,7 @@ DATA_DONE=$(done_file 10-data)
 stage 10-data "$TRAIN" "$VAL" -- ls -d "$TRAIN" "$VAL" "$TRAIN_IMAGES" "$VAL_IMAGES"
 
 if [[ -z ${WEIGHTS:-} && ,${MODEL:-}, != *,mini,* ]]; then
-  say "warning: without WEIGHTS the backbone starts at random, with the frozen norms of a pretrained one; this will not train well"
+  say "warning: without WEIGHTS the backbone starts at random and not pretrained, as the recipe expects; this will not train well"
 fi
 if [[ -n ${WEIGHTS:-} ]]; then
   BASE_WEIGHTS=$RUN/weights.safetensors

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <iostream>
 #include <nlohmann/json.hpp>
 
@@ -45,6 +46,12 @@ int run(iuq::cli::Tool& tool) {
   if (options.list) std::cout << iuq::weights::to_text(conversion);
   if (options.output.empty()) return 0;
   iuq::io::write_safetensors(options.output, conversion.file);
+  const auto& lines = conversion.map.lines;
+  const auto left_out = std::count_if(lines.begin(), lines.end(), [](const auto& line) { return line.target.empty(); });
+  if (left_out > 0 && options.convert.to != "iuq") {
+    iuq::log::warning(iuq::cat(left_out, " tensors have no name among those of \"", options.convert.to,
+                               "\" and were left out; --list shows them"));
+  }
   iuq::log::info(iuq::cat("wrote ", conversion.file.tensors.size(), " tensors; the input is named as by ",
                           conversion.naming->describe));
   return 0;

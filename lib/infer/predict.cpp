@@ -149,7 +149,7 @@ void run(const PredictJob& job, const data::Dataset& dataset, Predictor& predict
 
 void PredictConfig::check() const {
   check_config(max_detections >= 1, "predict.max_detections", max_detections, ">= 1");
-  check_config(score_threshold >= 0 && score_threshold < 1, "predict.score_threshold", score_threshold, "in [0, 1)");
+  check_config(score_threshold >= 0 && score_threshold <= 1, "predict.score_threshold", score_threshold, "in [0, 1]");
   check_config(short_side == 0 || (short_side >= 32 && short_side <= 8192), "predict.short_side", short_side, "0 or 32..8192");
   check_config(long_side >= 0, "predict.long_side", long_side, ">= 0");
   check_config(flip_iou > 0 && flip_iou <= 1, "predict.flip_iou", flip_iou, "in (0, 1]");

@@ -15,7 +15,7 @@ namespace iuq::infer {
 /// Section "predict" of the config.
 struct PredictConfig {
   int64_t max_detections = 100;  // per image; 300 for LVIS
-  double score_threshold = 0;    // detections below are not written, in [0, 1)
+  double score_threshold = 0;    // detections below are not written, in [0, 1]
   int64_t short_side = 0;        // shorter image side in pixels, 0: the checkpoint's last; above 0 in 32..8192
   int64_t long_side = 0;         // upper bound of the longer side in pixels, 0: the checkpoint's
   bool flip_test = false;        // look at each image a second time, mirrored, and merge both (see merge_detections)
