@@ -17,7 +17,7 @@ import time
 import venv
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-PEERS = ["ultrafast-pycocotools", "hotcoco", "hotcoco==0.4.0", "faster-coco-eval"]  # 0.4.0 is what issue 3 names a target for
+PEERS = ["ultrafast-pycocotools", "hotcoco", "hotcoco==0.4.0", "faster-coco-eval"]  # 0.4.0: what the speed target was set with
 SLOW = {"pycocotools", "lvis-api"}
 KINDS = [("coco", "segm"), ("coco", "bbox"), ("lvis", "segm")]
 
