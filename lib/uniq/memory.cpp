@@ -7,6 +7,7 @@
 
 #include "lib/base/error.h"
 #include "lib/base/rng.h"
+#include "lib/uniq/best_queries.h"
 
 namespace iuq::uniq {
 namespace {
@@ -103,18 +104,10 @@ std::vector<int64_t> choose(const std::vector<int64_t>& cells, const std::vector
 // Place of each instance [N, 3] on the CPU: that of its best query; without one its level is -1.
 at::Tensor places_of(const model::Queries& queries, int64_t image, int64_t instances) {
   at::Tensor places = at::full({instances, 3}, -1, at::kFloat);
-  const at::Tensor image_of = queries.image.to(at::kCPU);
-  const at::Tensor instance_of = queries.instance.to(at::kCPU);
-  const at::Tensor score = queries.score.to(at::kCPU);
   const at::Tensor place = queries.place.to(at::kCPU);
-  std::vector<float> best(static_cast<size_t>(instances), -1.0f);
-  for (int64_t q = 0; q < image_of.size(0); ++q) {
-    if (image_of[q].item<int64_t>() != image) continue;
-    const int64_t n = instance_of[q].item<int64_t>();
-    const float s = score[q].item<float>();
-    if (s <= best[static_cast<size_t>(n)]) continue;
-    best[static_cast<size_t>(n)] = s;
-    places[n].copy_(place[q]);
+  const std::vector<int64_t> best = best_queries(queries, image, instances);
+  for (size_t n = 0; n < best.size(); ++n) {
+    if (best[n] >= 0) places[static_cast<int64_t>(n)].copy_(place[best[n]]);
   }
   return places;
 }

@@ -4,24 +4,9 @@
 
 #include "lib/base/error.h"
 #include "lib/data/annotations.h"
+#include "lib/uniq/best_queries.h"
 
 namespace iuq::uniq {
-namespace {
-
-std::vector<int64_t> best_queries(const model::Queries& queries, int64_t instances) {
-  std::vector<int64_t> best(static_cast<size_t>(instances), -1);
-  const at::Tensor instance = queries.instance.to(at::kCPU).contiguous();
-  const at::Tensor score = queries.score.to(at::kCPU).contiguous();
-  const int64_t* const of = instance.data_ptr<int64_t>();
-  const float* const scores = score.data_ptr<float>();
-  for (int64_t q = 0; q < queries.count(); ++q) {
-    int64_t& b = best[static_cast<size_t>(of[q])];
-    if (b < 0 || scores[q] > scores[b]) b = q;
-  }
-  return best;
-}
-
-}  // namespace
 
 ImageStream::ImageStream(const MineJob& job, std::vector<int64_t> indices) : job_(job), indices_(std::move(indices)) {
   prefetch();
@@ -60,7 +45,7 @@ EncodedImage encode(const MineJob& job, const LoadedImage& image) {
   EncodedImage out;
   out.encoded = job.segmenter.encode(levels, {image.view.canvas, {image.view.valid}});
   out.queries = job.segmenter.assign(out.encoded, {image.scene.truth});
-  out.best = best_queries(out.queries, image.scene.truth.count());
+  out.best = best_queries(out.queries, 0, image.scene.truth.count());
   return out;
 }
 

@@ -2,26 +2,13 @@
 
 #include <torch/types.h>
 
-#include <map>
+#include <algorithm>
 
+#include "lib/uniq/best_queries.h"
 #include "lib/uniq/equivariance.h"
 
 namespace iuq::uniq {
 namespace {
-
-// The best-scoring query of each instance of one image, by annotation id.
-std::map<int64_t, int64_t> best_queries(const model::Queries& queries, const view::GroundTruth& truth, int64_t image) {
-  const at::Tensor image_of = queries.image.to(at::kCPU);
-  const at::Tensor instance = queries.instance.to(at::kCPU);
-  const at::Tensor score = queries.score.to(at::kCPU);
-  std::map<int64_t, int64_t> best;
-  for (int64_t q = 0; q < queries.count(); ++q) {
-    if (image_of[q].item<int64_t>() != image) continue;
-    const auto [it, is_new] = best.emplace(truth.instance_ids[static_cast<size_t>(instance[q].item<int64_t>())], q);
-    if (!is_new && score[q].item<float>() > score[it->second].item<float>()) it->second = q;
-  }
-  return best;
-}
 
 // IoU of two sets of cells [H, W] bool inside `valid`; 1 when both are empty.
 double iou(const at::Tensor& a, const at::Tensor& b, const at::Tensor& valid) {
@@ -48,16 +35,19 @@ void AgreementSum::add(model::Segmenter& segmenter, const at::Tensor& image, con
   const at::Tensor all = at::ones_like(valid);
 
   const at::Tensor cells[2] = {segmenter.instance_cells(both[0]), segmenter.instance_cells(both[1])};
-  const auto first = best_queries(queries, both[0], 0);
-  const auto second = best_queries(queries, both[1], 1);
-  for (const auto& [id, query] : second) {
-    const auto plain = first.find(id);
-    if (plain == first.end()) continue;
-    const auto mask_of = [&](int64_t view, int64_t q) { return cells[view][queries.instance[q].item<int64_t>()]; };
+  const auto first = best_queries(queries, 0, both[0].count());
+  const auto second = best_queries(queries, 1, both[1].count());
+  for (int64_t n = 0; n < both[0].count(); ++n) {
+    const auto& ids = both[1].instance_ids;
+    const auto it = std::find(ids.begin(), ids.end(), both[0].instance_ids[static_cast<size_t>(n)]);
+    if (it == ids.end()) continue;
+    const int64_t seen = it - ids.begin();
+    const int64_t q = first[static_cast<size_t>(n)], query = second[static_cast<size_t>(seen)];
+    if (q < 0 || query < 0) continue;
     ++sum_.instances;
-    sum_.plain += iou(own[plain->second], mask_of(0, plain->second), all);
-    sum_.fresh += iou(own[query], mask_of(1, query), valid);
-    sum_.moved += iou(moved[query], mask_of(1, query), valid);
+    sum_.plain += iou(own[q], cells[0][n], all);
+    sum_.fresh += iou(own[query], cells[1][seen], valid);
+    sum_.moved += iou(moved[query], cells[1][seen], valid);
   }
 }
 

@@ -19,15 +19,6 @@ nlohmann::json tiny_condinst() {
     "sizes": [32, 64, 128, 256]})");
 }
 
-double gradient_of(const model::Segmenter& segmenter, const std::string& prefix) {
-  double size = 0;
-  for (const auto& item : segmenter.named_parameters()) {
-    const bool mine = item.key().rfind(prefix, 0) == 0 && item.value().grad().defined();
-    if (mine) size += item.value().grad().abs().sum().item<double>();
-  }
-  return size;
-}
-
 }  // namespace
 
 TEST_CASE("uniq: pixels of an instance without a query lie around its own middle", "[uniq][error]") {
@@ -68,9 +59,9 @@ TEST_CASE("uniq: CondInst's equivariance loss lives in the frame of g(I)", "[uni
         REQUIRE(loss.item<double>() == Approx(base).epsilon(1e-4));
       }
       loss.backward({}, /*retain_graph=*/true);
-      CHECK(gradient_of(*b.segmenter, "controller.") > 0);
-      CHECK(gradient_of(*b.segmenter, "mask_branch.") > 0);
-      CHECK(gradient_of(*b.segmenter, "backbone.bottom_up.res3") > 0);
+      CHECK(test::gradient_of(*b.segmenter, "controller.") > 0);
+      CHECK(test::gradient_of(*b.segmenter, "mask_branch.") > 0);
+      CHECK(test::gradient_of(*b.segmenter, "backbone.bottom_up.res3") > 0);
     }
   }
 }

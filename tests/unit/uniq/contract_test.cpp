@@ -30,7 +30,8 @@ const std::map<std::string, Row>& rows() {
       {"mask2former",
        {R"("width": 16, "embedding": 12, "groups": 4, "heads": 2, "encoder_layers": 1, "encoder_ffn": 16, "queries": 8,
            "decoder_layers": 3, "decoder_ffn": 16, "loss_points": 256)",
-        {"sem_seg_head.predictor.mask_embed."}, {"sem_seg_head.pixel_decoder.mask_features."}}},
+        {"sem_seg_head.predictor.mask_embed.", "sem_seg_head.predictor.query_feat."},
+        {"sem_seg_head.pixel_decoder.mask_features."}}},
       {"solov2",
        {R"("channels": 16, "head_channels": 16, "head_convs": 1, "mask_channels": 16, "embedding": 16, "groups": 4,
            "grids": [8, 8, 6, 4, 4], "scales": [1, 32, 16, 64, 32, 96, 64, 128, 96, 2048])",
@@ -65,14 +66,6 @@ model::PixelSet pixels_of(const at::Tensor& map, const at::Tensor& place, int64_
   const at::Tensor x = (torch::arange(width) * stride).repeat({height});
   const at::Tensor y = (torch::arange(height) * stride).repeat_interleave(width);
   return {map.flatten(1).t(), at::stack({x, y}, 1).to(at::kFloat), place.unsqueeze(0).expand({height * width, 3})};
-}
-
-double gradient_of(const Segmenter& segmenter, const std::string& prefix) {
-  double size = 0;
-  for (const auto& item : segmenter.named_parameters()) {
-    if (item.key().rfind(prefix, 0) == 0 && item.value().grad().defined()) size += item.value().grad().abs().sum().item<double>();
-  }
-  return size;
 }
 
 }  // namespace

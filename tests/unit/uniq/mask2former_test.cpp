@@ -1,5 +1,4 @@
 #include "lib/uniq/equivariance.h"
-#include "lib/uniq/inter_scene.h"
 #include "tests/support/catch.h"
 #include "tests/unit/uniq/support.h"
 
@@ -17,31 +16,7 @@ nlohmann::json tiny_mask2former() {
     "decoder_layers": 3, "decoder_ffn": 16, "loss_points": 256})");
 }
 
-double gradient_of(const model::Segmenter& segmenter, const std::string& prefix) {
-  double size = 0;
-  for (const auto& item : segmenter.named_parameters()) {
-    const bool mine = item.key().rfind(prefix, 0) == 0 && item.value().grad().defined();
-    if (mine) size += item.value().grad().abs().sum().item<double>();
-  }
-  return size;
-}
-
 }  // namespace
-
-TEST_CASE("uniq: Mask2Former's inter-scene gradient reaches the mask embedding, never the memory", "[uniq][property]") {
-  const auto truth = std::vector{test::rectangles(1, 3, {64, 64}), test::rectangles(2, 3, {64, 64})};
-  const auto batch = test::tiny_batch(truth, test::noise(4, {2, 3, 64, 64}), tiny_mask2former());
-  REQUIRE(batch.queries.count() == 6);
-  const PixelBatch pixels =
-      sample_pixels(*batch.segmenter, batch.encoded.mask_features, truth, batch.queries, {}, {}, 0, 0);
-  REQUIRE(pixels.count() > 0);
-  CHECK_FALSE(pixels.pixels.embeddings.requires_grad());
-  const at::Tensor image_id = torch::tensor({1, 2}, at::kLong).index_select(0, batch.queries.image);
-  inter_scene_loss(*batch.segmenter, batch.queries, image_id, pixels, {}, 0, 0).backward();
-  CHECK(gradient_of(*batch.segmenter, "sem_seg_head.predictor.mask_embed.") > 0);
-  CHECK(gradient_of(*batch.segmenter, "sem_seg_head.predictor.query_feat.") > 0);
-  CHECK(gradient_of(*batch.segmenter, "sem_seg_head.pixel_decoder.mask_features.") == 0);
-}
 
 TEST_CASE("uniq: Mask2Former's equivariance loss lives in the frame of g(I)", "[uniq][property]") {
   const view::Size canvas{96, 128};
@@ -71,9 +46,9 @@ TEST_CASE("uniq: Mask2Former's equivariance loss lives in the frame of g(I)", "[
         REQUIRE(loss.item<double>() == Approx(base).epsilon(1e-4));
       }
       loss.backward({}, /*retain_graph=*/true);
-      CHECK(gradient_of(*b.segmenter, "sem_seg_head.predictor.mask_embed.") > 0);
-      CHECK(gradient_of(*b.segmenter, "sem_seg_head.pixel_decoder.mask_features.") > 0);
-      CHECK(gradient_of(*b.segmenter, "backbone.res3") > 0);
+      CHECK(test::gradient_of(*b.segmenter, "sem_seg_head.predictor.mask_embed.") > 0);
+      CHECK(test::gradient_of(*b.segmenter, "sem_seg_head.pixel_decoder.mask_features.") > 0);
+      CHECK(test::gradient_of(*b.segmenter, "backbone.res3") > 0);
     }
   }
 }

@@ -43,6 +43,16 @@ inline view::GroundTruth rectangles(int64_t image_id, int64_t count, view::Size 
   return truth;
 }
 
+// Sum of the absolute gradients of the parameters whose names begin with `prefix`.
+inline double gradient_of(const model::Segmenter& segmenter, const std::string& prefix) {
+  double size = 0;
+  for (const auto& item : segmenter.named_parameters()) {
+    const bool mine = item.key().rfind(prefix, 0) == 0 && item.value().grad().defined();
+    if (mine) size += item.value().grad().abs().sum().item<double>();
+  }
+  return size;
+}
+
 struct TinyBatch {
   std::shared_ptr<model::Segmenter> segmenter;
   std::vector<view::GroundTruth> truth;
