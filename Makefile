@@ -79,8 +79,8 @@ bench-eval: configure ## time iuq-eval against the other evaluators, which it fe
 	$(NINJA) -C $(BUILD) iuq-eval eval_workload
 	python3 tests/bench/bench_eval.py $(BUILD)/bin $(BUILD)/bench-eval
 
-bench-models: configure ## time the segmenters, and Python's too where PYTHON= names one with torch and transformers
-	$(NINJA) -C $(BUILD) models_bench swin_bench
+bench-models: configure ## time segmenters and backbones, and Python's too where PYTHON= names one with torch and transformers
+	$(NINJA) -C $(BUILD) models_bench
 	python3 tests/bench/bench_models.py $(BUILD)/bin
 
 lint: ## shellcheck, and the includes against the layer picture

@@ -1,12 +1,11 @@
 #!/usr/bin/env python3
-"""Times the segmenters on the CPU, Mask2Former against Hugging Face's and Swin-T against theirs where those are installed.
+"""Times the segmenters and backbones on the CPU, beside Hugging Face's Mask2Former, ResNet and Swin where those are there.
 
 usage: bench_models.py FOLDER_OF_TOOLS [--models a,b] [--rounds N] [--threads N] [--python FILE]
 
 Each run is a process of its own (models_bench, models_peer.py); those of both sides alternate. Prints for a forward pass
 and a training step the least seconds by the clock and of all processors, the megabytes they take, and the ratios ours /
-Python; then what swin_bench.py prints. `make bench-models` calls it; PYTHON=file names a Python with torch and
-transformers.
+Python. `make bench-models` calls it; PYTHON=file names a Python with torch and transformers.
 """
 import argparse
 import json
@@ -15,8 +14,8 @@ import subprocess
 import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-MODELS = ["condinst", "solov2", "sotr", "mask2former"]
-PEERS = {"mask2former"}
+MODELS = ["condinst", "solov2", "sotr", "mask2former", "resnet50", "swin_t"]
+PEERS = {"mask2former", "resnet50", "swin_t"}
 COLUMNS = [(work, cost) for work in ("forward", "step") for cost in ("seconds", "processor", "megabytes")]
 NO_DEVICE = 69
 
@@ -75,9 +74,6 @@ def main():
             versions = results["Python"][0]
             show("ratio", [ours / theirs for ours, theirs in zip(table[""], table["Python"])], [2] * 6,
                  f"  torch {results[''][0]['torch']} and {versions['torch']}, transformers {versions['transformers']}")
-    if has_peer:
-        sys.stdout.flush()
-        subprocess.run([args.python, os.path.join(HERE, "swin_bench.py"), args.tools, "--threads", args.threads])
     return 1 if failed else 0
 
 

@@ -1,8 +1,11 @@
 #pragma once
 // Seconds and peak memory of pieces of work, for the programs in this folder.
 
+#include <malloc.h>
+
 #include <algorithm>
 #include <chrono>
+#include <ctime>
 #include <fstream>
 #include <string>
 #include <vector>
@@ -34,10 +37,31 @@ inline double status_megabytes(const std::string& key) {
 /// Megabytes by which the process grows at most while `work` runs.
 template <class Work>
 double peak_megabytes(const Work& work) {
+  malloc_trim(0);                                 // what an earlier piece of work left would be used again, uncounted
   std::ofstream("/proc/self/clear_refs") << "5";  // sets the peak back to the present size
   const double before = status_megabytes("VmRSS");
   work();
   return std::max(0.0, status_megabytes("VmHWM") - before);
+}
+
+struct Cost {
+  double seconds = 0, processor = 0;  // by the clock, and of all processors
+  double megabytes = 0;               // by which the process grows at most
+};
+
+/// The least seconds of `rounds` runs, after one to warm up whose megabytes count.
+template <class Work>
+Cost measure(const Work& work, int rounds) {
+  Cost cost;
+  cost.megabytes = peak_megabytes(work);
+  for (int round = 0; round < rounds; ++round) {
+    const std::clock_t began = std::clock();
+    const double seconds = seconds_of(work);
+    const double processor = static_cast<double>(std::clock() - began) / CLOCKS_PER_SEC;
+    cost.seconds = round ? std::min(cost.seconds, seconds) : seconds;
+    cost.processor = round ? std::min(cost.processor, processor) : processor;
+  }
+  return cost;
 }
 
 }  // namespace iuq::bench

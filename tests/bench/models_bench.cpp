@@ -1,14 +1,13 @@
-// Times one network at its published size on made-up input: 2 images of 512 x 512 pixels with 7 instances each, ResNet-50
-// with frozen norms that trains whole, 80 classes, random weights. A training step is forward, losses and backward, without
-// the optimiser, which is the same for all.
-// usage: models_bench condinst|solov2|sotr|mask2former THREADS [ROUNDS]
+// Times one network at its published size on made-up input: 2 images of 512 x 512 pixels, random weights. Segmenters have
+// ResNet-50 with frozen norms that trains whole, 80 classes, 7 instances an image; a training step is forward, losses and
+// backward, without the optimiser, which is the same for all. Of a backbone alone the loss is the sum of its maps' means.
+// usage: models_bench condinst|solov2|sotr|mask2former|resnet50|swin_t THREADS [ROUNDS]
 // Prints one line of JSON: for each of the two the least seconds of ROUNDS rounds, by the clock and of all processors,
 // and the megabytes by which the process grew at most.
 #include <torch/torch.h>
 
 #include <cstdio>
 #include <cstdlib>
-#include <ctime>
 #include <functional>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -16,6 +15,9 @@
 #include "lib/base/error.h"
 #include "lib/base/rng.h"
 #include "lib/model/segmenter.h"
+#include "lib/nn/backbone.h"
+#include "lib/nn/backbone_config.h"
+#include "lib/nn/conv.h"
 #include "lib/view/device.h"
 #include "tests/bench/measure.h"
 
@@ -52,9 +54,10 @@ struct Subject {
   std::function<void()> forward, step;
 };
 
+const nlohmann::json kResNet50 = {{"name", "resnet50"}, {"norm", "frozen"}, {"freeze", 0}};
+
 Subject segmenter_subject(const std::string& name) {
-  const nlohmann::json config = {{"name", name},
-                                 {"backbone", {{"name", "resnet50"}, {"norm", "frozen"}, {"freeze", 0}}}};
+  const nlohmann::json config = {{"name", name}, {"backbone", kResNet50}};
   const auto segmenter = model::make_segmenter(config, kClasses, /*seed=*/1);
   torch::manual_seed(1);
   const at::Tensor images = at::randn({kImages, 3, kSide, kSide});
@@ -78,37 +81,47 @@ Subject segmenter_subject(const std::string& name) {
   return subject;
 }
 
-struct Cost {
-  double seconds = 0, processor = 0, megabytes = 0;
-};
+Subject backbone_subject(const nlohmann::json& config) {
+  const std::shared_ptr<nn::Backbone> backbone = nn::make_backbone(config.get<nn::BackboneConfig>());
+  nn::init_modules_(*backbone, /*seed=*/1);
+  torch::manual_seed(1);
+  const at::Tensor images = at::randn({kImages, 3, kSide, kSide});
+  Subject subject;
+  subject.forward = [=] {
+    const torch::NoGradGuard no_grad;
+    backbone->eval();
+    backbone->forward(images);
+  };
+  subject.step = [=] {
+    backbone->train();
+    at::Tensor total = at::zeros({});
+    for (const at::Tensor& map : backbone->forward(images)) total = total + map.mean();
+    backbone->zero_grad();
+    total.backward();
+  };
+  return subject;
+}
 
-Cost measure(const std::function<void()>& work, int rounds) {
-  Cost cost;
-  cost.megabytes = bench::peak_megabytes(work);  // the first time; it also warms up
-  for (int round = 0; round < rounds; ++round) {
-    const std::clock_t began = std::clock();
-    const double seconds = bench::seconds_of(work);
-    const double processor = static_cast<double>(std::clock() - began) / CLOCKS_PER_SEC;
-    cost.seconds = round ? std::min(cost.seconds, seconds) : seconds;
-    cost.processor = round ? std::min(cost.processor, processor) : processor;
-  }
-  return cost;
+Subject subject_of(const std::string& name) {
+  if (name == "resnet50") return backbone_subject(kResNet50);
+  if (name == "swin_t") return backbone_subject({{"name", name}});
+  return segmenter_subject(name);
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
   if (argc < 3 || argc > 4) {
-    std::fprintf(stderr, "usage: models_bench condinst|solov2|sotr|mask2former THREADS [ROUNDS]\n");
+    std::fprintf(stderr, "usage: models_bench condinst|solov2|sotr|mask2former|resnet50|swin_t THREADS [ROUNDS]\n");
     return 64;
   }
   try {
     view::set_threads(std::atoi(argv[2]));
     const int rounds = argc == 4 ? std::atoi(argv[3]) : 3;
-    const Subject subject = segmenter_subject(argv[1]);
+    const Subject subject = subject_of(argv[1]);
     nlohmann::json line = {{"torch", view::torch_version()}};
     for (const auto& [name, work] : {std::pair("forward", subject.forward), std::pair("step", subject.step)}) {
-      const Cost cost = measure(work, rounds);
+      const bench::Cost cost = bench::measure(work, rounds);
       line[name] = {{"seconds", cost.seconds}, {"processor", cost.processor}, {"megabytes", cost.megabytes}};
     }
     std::printf("%s\n", line.dump().c_str());

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""The Python side of models_bench: the same measurements of Hugging Face's Mask2Former, in one line of JSON.
+"""The Python side of models_bench: the same measurements of Hugging Face's networks, in one line of JSON.
 
-usage: models_peer.py mask2former THREADS [ROUNDS]      exit 69 where torch or transformers is missing
+usage: models_peer.py mask2former|resnet50|swin_t THREADS [ROUNDS]      exit 69 where torch or transformers is missing
 """
 import json
 import math
@@ -11,7 +11,8 @@ import time
 try:
     import torch
     import transformers
-    from transformers import Mask2FormerConfig, Mask2FormerForUniversalSegmentation, ResNetConfig
+    from transformers import (Mask2FormerConfig, Mask2FormerForUniversalSegmentation, ResNetBackbone, ResNetConfig,
+                              SwinBackbone, SwinConfig)
 except ImportError as error:
     print(f"models_peer: {error}", file=sys.stderr)
     sys.exit(69)
@@ -37,6 +38,31 @@ def frozen(model):
         if isinstance(module, torch.nn.BatchNorm2d):
             module.eval()
             module.requires_grad_(False)
+
+
+def backbone(model):
+    images = torch.randn(IMAGES, 3, SIDE, SIDE)
+
+    def forward():
+        model.eval()
+        with torch.no_grad():
+            model(images)
+
+    def step():
+        model.train()
+        frozen(model)
+        model.zero_grad()
+        sum(map.mean() for map in model(images).feature_maps).backward()
+
+    return forward, step
+
+
+def resnet50():
+    return backbone(ResNetBackbone(ResNetConfig(out_features=STAGES)))
+
+
+def swin_t():
+    return backbone(SwinBackbone(SwinConfig(out_features=STAGES, drop_path_rate=0.3, attn_implementation="sdpa")))
 
 
 def mask2former():
@@ -85,7 +111,7 @@ def measure(work, rounds):
 def main():
     torch.set_num_threads(int(sys.argv[2]))
     torch.manual_seed(1)
-    forward, step = {"mask2former": mask2former}[sys.argv[1]]()
+    forward, step = {"mask2former": mask2former, "resnet50": resnet50, "swin_t": swin_t}[sys.argv[1]]()
     rounds = int(sys.argv[3]) if len(sys.argv) > 3 else 3
     print(json.dumps({"forward": measure(forward, rounds), "step": measure(step, rounds), "torch": torch.__version__,
                       "transformers": transformers.__version__}))
