@@ -133,9 +133,19 @@ void ConfigReader::done() const {
       return edit_distance(key, a) < edit_distance(key, b);
     });
     std::string message = cat("config: unknown key \"", where_, ".", key, "\"");
-    if (near != known_.end() && edit_distance(key, *near) <= 3) message += cat("; did you mean \"", *near, "\"?");
+    if (near != known_.end() && edit_distance(key, *near) <= key.size() / 3) {
+      message += cat("; did you mean \"", *near, "\"?");
+    } else {
+      message += cat("; known are ", listed(known_), "; null in a variant or --set takes a key away");
+    }
     fail(message);
   }
+}
+
+std::string listed(const std::vector<std::string>& names) {
+  std::string text;
+  for (const std::string& name : names) text += (text.empty() ? "" : ", ") + name;
+  return text;
 }
 
 void check_config(bool ok, const std::string& field, const json& value, const std::string& must) {
@@ -163,9 +173,9 @@ json load_config(const std::string& path, const std::vector<std::string>& varian
   }
   for (const std::string& name : variants) {
     if (!patches.contains(name)) {
-      std::string known;
-      for (const auto& [key, value] : patches.items()) known += (known.empty() ? "" : ", ") + key;
-      fail(cat("config \"", path, "\" has no variant \"", name, "\"; it has: ", known.empty() ? "none" : known));
+      std::vector<std::string> known;
+      for (const auto& [key, value] : patches.items()) known.push_back(key);
+      fail(cat("config \"", path, "\" has no variant \"", name, "\"; it has: ", known.empty() ? "none" : listed(known)));
     }
     config.merge_patch(patches[name]);
   }

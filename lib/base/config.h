@@ -39,6 +39,9 @@ class ConfigReader {
   std::vector<std::string> known_;
 };
 
+/// "a, b, c", for messages that say what there is.
+std::string listed(const std::vector<std::string>& names);
+
 /// Throws Error(kConfig) "where: value is V, must be MUST" unless ok.
 void check_config(bool ok, const std::string& field, const nlohmann::json& value, const std::string& must);
 

@@ -38,11 +38,9 @@ const std::map<std::string, Entry>& segmenters() {
 }
 
 const Entry& entry_of(const nlohmann::json& config) {
-  std::string known;
-  for (const std::string& name : segmenter_names()) known += (known.empty() ? "" : ", ") + name;
   const bool named = config.is_object() && config.contains("name");
   check_config(named && config["name"].is_string() && segmenters().count(config["name"]) > 0, "model.name",
-               named ? config["name"] : nlohmann::json(), "one of " + known);
+               named ? config["name"] : nlohmann::json(), "one of " + listed(segmenter_names()));
   return segmenters().at(config["name"]);
 }
 

@@ -1,7 +1,10 @@
 #include "lib/nn/backbone.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "lib/base/config.h"
+#include "lib/base/error.h"
 #include "lib/nn/backbone_config.h"
 #include "lib/nn/resnet.h"
 #include "lib/nn/swin.h"
@@ -15,9 +18,16 @@ std::shared_ptr<Backbone> make(const SwinConfig& config) { return std::make_shar
 }  // namespace
 
 void from_json(const nlohmann::json& j, BackboneConfig& config) {
-  const auto name = j.is_object() ? j.find("name") : j.end();
-  const bool named = j.is_object() && name != j.end() && name->is_string();
-  if (named && name->get<std::string>().rfind("swin", 0) == 0) {
+  // The name first: it says which other fields there are.
+  const auto name = j.is_object() && j.contains("name") && j["name"].is_string() ? j["name"].get<std::string>()
+                                                                                  : ResNetConfig().name;
+  const std::vector<std::string> residual = ResNetConfig::names(), swin = SwinConfig::names();
+  const auto among = [&](const std::vector<std::string>& names) {
+    return std::find(names.begin(), names.end(), name) != names.end();
+  };
+  check_config(among(residual) || among(swin), "model.backbone.name", name,
+               cat("one of ", listed(residual), ", ", listed(swin)));
+  if (among(swin)) {
     config.choice = j.get<SwinConfig>();
   } else {
     config.choice = j.get<ResNetConfig>();

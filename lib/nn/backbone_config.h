@@ -16,6 +16,7 @@ struct ResNetConfig {
   int64_t freeze = 2;             // parts that do not train: 0 none, 1 stem, 2 stem and res2, ... 5 all
   bool stride_in_1x1 = false;     // true for MSRA/Caffe weights, false for torchvision's (models.md 1.1)
   void check() const;
+  static std::vector<std::string> names();
 };
 void from_json(const nlohmann::json& j, ResNetConfig& config);
 void to_json(nlohmann::json& j, const ResNetConfig& config);

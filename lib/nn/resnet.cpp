@@ -61,13 +61,16 @@ void freeze(torch::nn::Module& module) {
 }  // namespace
 
 void ResNetConfig::check() const {
-  std::string known;
-  for (const auto& [key, value] : depths()) known += (known.empty() ? "" : ", ") + key;
-  for (const std::string& swin : SwinConfig::names()) known += ", " + swin;
-  check_config(depths().count(name) > 0, "model.backbone.name", name, "one of " + known);
+  check_config(depths().count(name) > 0, "model.backbone.name", name, "a ResNet");
   check_config(width >= 8 && width % 8 == 0 && width <= 1024, "model.backbone.width", width, "a multiple of 8 in 8..1024");
   check_config(freeze >= 0 && freeze <= 5, "model.backbone.freeze", freeze, "in 0..5");
   norm_kind(norm);
+}
+
+std::vector<std::string> ResNetConfig::names() {
+  std::vector<std::string> names;
+  for (const auto& [name, depth] : depths()) names.push_back(name);
+  return names;
 }
 
 void from_json(const nlohmann::json& j, ResNetConfig& config) {

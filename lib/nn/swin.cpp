@@ -59,9 +59,7 @@ std::vector<std::string> SwinConfig::names() {
 }
 
 void SwinConfig::check() const {
-  std::string known;
-  for (const std::string& each : names()) known += (known.empty() ? "" : ", ") + each;
-  check_config(sizes().count(name) > 0, "model.backbone.name", name, "one of " + known);
+  check_config(sizes().count(name) > 0, "model.backbone.name", name, "a Swin Transformer");
   check_config(embed >= 1 && embed <= 4096, "model.backbone.embed", embed, "in 1..4096");
   check_config(depths.size() == 4, "model.backbone.depths", depths, "four numbers of blocks");
   for (const int64_t depth : depths) check_config(depth >= 0 && depth <= 100, "model.backbone.depths", depth, "in 0..100");

@@ -13,10 +13,10 @@ void Mask2FormerConfig::check() const {
   positive("model.embedding", embedding);
   check_config(width >= 4 && width % 4 == 0 && width % groups == 0 && width % heads == 0, "model.width", width,
                "a multiple of 4, of model.groups and of model.heads");
-  positive("model.points", points);
+  check_config(points >= 1 && points <= 64, "model.points", points, "in 1..64");
   check_config(encoder_layers >= 0 && encoder_layers <= 100, "model.encoder_layers", encoder_layers, "in 0..100");
   positive("model.encoder_ffn", encoder_ffn);
-  positive("model.queries", queries);
+  check_config(queries >= 1 && queries <= 10000, "model.queries", queries, "in 1..10000");
   check_config(decoder_layers >= 0 && decoder_layers <= 100, "model.decoder_layers", decoder_layers, "in 0..100");
   positive("model.decoder_ffn", decoder_ffn);
   const auto weight = [](const char* field, double value) { check_config(value >= 0, field, value, ">= 0"); };
@@ -24,8 +24,8 @@ void Mask2FormerConfig::check() const {
   weight("model.mask_weight", mask_weight);
   weight("model.dice_weight", dice_weight);
   check_config(no_object_weight > 0 && no_object_weight <= 1, "model.no_object_weight", no_object_weight, "in (0, 1]");
-  positive("model.loss_points", loss_points);
-  check_config(oversample >= 1, "model.oversample", oversample, ">= 1");
+  check_config(loss_points >= 1 && loss_points <= 1000000, "model.loss_points", loss_points, "in 1..1000000");
+  check_config(oversample >= 1 && oversample <= 100, "model.oversample", oversample, "in [1, 100]");
   check_config(importance >= 0 && importance <= 1, "model.importance", importance, "in [0, 1]");
   check_config(method_layers == "last" || method_layers == "all", "model.method_layers", method_layers,
                "\"last\" or \"all\"");

@@ -1,23 +1,18 @@
 #include <algorithm>
 #include <map>
 
+#include "lib/base/config.h"
 #include "lib/base/error.h"
 #include "lib/model/weights/naming.h"
 
 namespace iuq::weights {
 namespace {
 
-std::string joined(const std::vector<std::string>& parts) {
-  std::string text;
-  for (const std::string& part : parts) text += cat(text.empty() ? "" : ", ", part);
-  return text;
-}
-
 void check_family(const std::string& family, bool with_auto) {
   const auto known = families();
   if (family == "iuq" || (with_auto && family == "auto")) return;
   if (std::find(known.begin(), known.end(), family) != known.end()) return;
-  throw Error(ErrorCode::kUsage, cat("no naming \"", family, "\"; use ", with_auto ? "auto, " : "", "iuq, ", joined(known)));
+  throw Error(ErrorCode::kUsage, cat("no naming \"", family, "\"; use ", with_auto ? "auto, " : "", "iuq, ", listed(known)));
 }
 
 // "module." in front of every name comes from data-parallel training.
@@ -116,7 +111,7 @@ NameMap map_names(const std::vector<std::string>& names, const std::string& fami
   }
   if (best.used == 0) {
     throw Error(ErrorCode::kBadData, cat(where, ": none of its ", names.size(), " names (\"", names.empty() ? "" : names[0],
-                                         "\", ...) belongs to a naming that is known: ", joined(families())));
+                                         "\", ...) belongs to a naming that is known: ", listed(families())));
   }
   if (!best.unknown.empty()) {
     const size_t shown = std::min<size_t>(best.unknown.size(), 5);

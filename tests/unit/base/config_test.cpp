@@ -34,6 +34,17 @@ TEST_CASE("config: a misspelt key is an error that names the near one", "[base][
   REQUIRE(message == "config: unknown key \"uniq.temprature\"; did you mean \"temperature\"?");
 }
 
+TEST_CASE("config: an unknown key far from all others lists those there are", "[base][error]") {
+  const json object = json::parse(R"({"norm": "batch"})");
+  std::string name;
+  const std::string message = message_of([&] {
+    ConfigReader read(object, "backbone");
+    read("name", name);
+    read.done();
+  });
+  REQUIRE(message == "config: unknown key \"backbone.norm\"; known are name; null in a variant or --set takes a key away");
+}
+
 TEST_CASE("config: a value of the wrong type is an error that names place and value", "[base][error]") {
   const json object = json::parse(R"({"steps": "many"})");
   int64_t steps = 1;

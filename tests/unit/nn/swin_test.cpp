@@ -232,7 +232,8 @@ TEST_CASE("swin: a wrong config is refused with the field", "[nn][error]") {
   };
   const auto has = [](const std::string& text, const char* part) { return text.find(part) != std::string::npos; };
   CHECK(has(failure({{"name", "swin_x"}}), "swin_t"));
-  CHECK(has(failure({{"name", "vgg"}}), "swin_t"));
+  CHECK(has(failure({{"name", "vgg"}, {"norm", "frozen"}}), "resnet101, resnet18, resnet34, resnet50, swin_b"));
+  CHECK(has(failure({{"name", "swin_x"}, {"norm", "frozen"}}), "must be one of"));
   CHECK(has(failure({{"name", "swin_t"}, {"norm", "frozen"}}), "norm"));
   CHECK(has(failure({{"name", "resnet50"}, {"window", 7}}), "window"));
   CHECK(has(failure({{"name", "swin_t"}, {"heads", {5, 6, 12, 24}}}), "heads"));
