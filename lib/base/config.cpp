@@ -197,7 +197,13 @@ json load_config(const std::string& path, const std::vector<std::string>& varian
     json value = json::parse(text, nullptr, /*allow_exceptions=*/false);
     if (value.is_discarded()) value = text;  // --set train.optimizer=sgd needs no quotes
     try {
-      config[json::json_pointer(pointer)] = value;
+      if (value.is_null()) {  // as in a variant
+        json patch;
+        patch[json::json_pointer(pointer)] = nullptr;
+        config.merge_patch(patch);
+      } else {
+        config[json::json_pointer(pointer)] = value;
+      }
     } catch (const json::exception& e) {
       throw Error(ErrorCode::kUsage, cat("--set \"", setting, "\": ", e.what()));
     }

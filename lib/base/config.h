@@ -45,7 +45,7 @@ std::string listed(const std::vector<std::string>& names);
 /// Throws Error(kConfig) "where: value is V, must be MUST" unless ok.
 void check_config(bool ok, const std::string& field, const nlohmann::json& value, const std::string& must);
 
-/// The whole config file with `variants` applied and `settings` ("train.steps=100") on top.
+/// The whole config file with `variants` applied and `settings` ("train.steps=100") on top; "input.lsj=null" takes a key away.
 /// A config file is one JSON object with a section per area; its key "variants" holds named JSON merge patches
 /// (RFC 7396) of the rest; one named "a+b" is applied after all others when both a and b were asked for. An empty path
 /// is an empty config. Errors: kNoInput, kConfig (with line and column).

@@ -71,7 +71,7 @@ void Tool::offer(unsigned offers) {
     app_.add_option("-c,--config", config_path_, "the one JSON config, a section per area")->type_name("FILE");
     app_.add_option("--variant", variants_, "apply these named patches of the config, in this order")
         ->delimiter(',')->type_name("NAME[,NAME]");
-    app_.add_option("--set", settings_, "set one config field; repeat for more")->type_name("SECTION.KEY=VALUE");
+    app_.add_option("--set", settings_, "set one config field, or take it away with null; repeat for more")->type_name("SECTION.KEY=VALUE");
     app_.add_option("--seed", seed_, "overrides \"seed\" of the config (default 0)")
         ->check(CLI::Range(int64_t{0}, INT64_MAX))->type_name("N");
     app_.add_flag("--print-config", print_config_, "print the resulting config and exit");

@@ -61,6 +61,8 @@ TEST_CASE("config: variants patch the file, --set goes on top", "[base]") {
   REQUIRE(plain == json::parse(R"({"train": {"steps": 10, "lr": 0.1}})"));
   const json patched = load_config(path, {"long"}, {"train.lr=0.5", "model.name=solov2"});
   REQUIRE(patched == json::parse(R"({"train": {"steps": 99, "lr": 0.5}, "model": {"name": "solov2"}})"));
+  REQUIRE(load_config(path, {}, {"train.lr=null", "model.name=null"}) ==
+          json::parse(R"({"train": {"steps": 10}, "model": {}})"));
   REQUIRE(load_config(path, {"long", "fast"}, {}) == json::parse(R"({"train": {"steps": 50, "lr": 1}})"));
   REQUIRE(message_of([&] { load_config(path, {"lnog"}, {}); }) ==
           "config \"config_test.json\" has no variant \"lnog\"; it has: fast, long, long+fast");
