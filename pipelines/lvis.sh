@@ -13,7 +13,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 require_data
 names=lvis_v1_
 TRAIN_IMAGES=$DATA  # the annotations name the folder of each image
-if [[ ! -e $DATA/annotations/lvis_v1_train.json ]]; then
+if [[ -e $DATA/annotations/instances_train.json && ! -e $DATA/annotations/lvis_v1_train.json ]]; then
   names=instances_
   TRAIN_IMAGES=$DATA/images
 fi

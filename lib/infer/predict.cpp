@@ -176,6 +176,9 @@ PredictReport predict(const PredictJob& job, const std::string& output, bool for
   if (job.images.empty() && job.features.empty()) {
     throw Error(ErrorCode::kUsage, "give --images, or --features of iuq-cache");
   }
+  if (!job.features.empty() && job.predict.short_side + job.predict.long_side > 0) {
+    throw Error(ErrorCode::kUsage, "the size of cached features is settled; --short-side and --long-side need --images alone");
+  }
   const data::Dataset dataset = data::Dataset::load(job.annotations);
   model::Checkpoint checkpoint =
       job.segmenter.empty() || model::is_checkpoint(job.model)

@@ -101,9 +101,6 @@ class CachedSource : public BatchSource {
  public:
   CachedSource(const SourceOptions& options, std::shared_ptr<const cache::FeatureStore> store)
       : options_(options), store_(std::move(store)) {
-    if (options_.input.lsj.size > 0) {
-      throw Error(ErrorCode::kConfig, "config: \"input.lsj\" cannot act on cached features; set input.lsj.size to 0");
-    }
     if (options_.train.pairs && store_->views() < 2) {
       throw Error(ErrorCode::kBadData, "pairs need at least two views per image; cache again with cache.views >= 2");
     }

@@ -272,12 +272,14 @@ void Trainer::write_model(const std::string& path) const {
 }
 
 void check_job(const TrainJob& job) {
-  const bool uniq = job.uniq.equi_weight > 0;
-  if (uniq && !job.train.pairs) {
+  if (job.uniq.equi_weight > 0 && !job.train.pairs) {
     throw Error(ErrorCode::kConfig, "config: \"uniq.equi_weight\" needs \"train.pairs\": true");
   }
   if (job.features.empty() && job.images.empty()) {
     throw Error(ErrorCode::kUsage, "give --images, or --features of iuq-cache");
+  }
+  if (!job.features.empty() && job.input.lsj.size > 0) {
+    throw Error(ErrorCode::kConfig, "config: \"input.lsj\" cannot act on cached features; set input.lsj.size to 0");
   }
   if (job.uniq.batching == "mined" && job.negatives.empty()) {
     throw Error(ErrorCode::kUsage, "\"uniq.batching\" is \"mined\": give --negatives of iuq-mine");
