@@ -14,9 +14,9 @@ if pipelines/json_numbers.sh "$run/$1/ap.json" | awk '$1 == "stats.APr" { found 
   metrics+=(APr APc APf)  # rare, common and frequent categories
 fi
 
-# value NAME METRIC   of the masks, the only ones that 60-ap judges
+# value NAME METRIC   of the masks, the only ones that 60-ap judges. All is read: who leaves a pipe early kills its writer.
 value() {
-  pipelines/json_numbers.sh "$run/$1/ap.json" | awk -F '\t' -v path="stats.$2" '$1 == path { print $2; found = 1; exit }
+  pipelines/json_numbers.sh "$run/$1/ap.json" | awk -F '\t' -v path="stats.$2" '$1 == path && !found { print $2; found = 1 }
     END { exit !found }' || { echo "summary: error: $run/$1/ap.json has no number stats.$2" >&2; exit 65; }
 }
 

@@ -32,6 +32,9 @@ case $tool in
     mkdir -p "$(dirname "$output")"
     echo features >"$output"
     ;;
-  eval) echo '{"per_category": [{"AP": 0.9}], "stats": {"AP": 0.25, "AP50": 5e-1, "AP75": 0.2, "APs": -1, "APm": 0.3, "APl": 0.4}}' >"$output" ;;
+  eval)  # with more after the numbers that are wanted than a pipe holds
+    printf '{"per_category": [{"AP": 0.9}], "stats": {"AP": 0.25, "AP50": 5e-1, "AP75": 0.2, "APs": -1, "APm": 0.3, "APl": 0.4}, "x": [%s0]}\n' \
+      "$(printf '0,%.0s' {1..8000})" >"$output"
+    ;;
   *) echo made >"$output" ;;
 esac

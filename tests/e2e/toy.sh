@@ -13,7 +13,7 @@ pipelines/toy.sh
 # at_least NAME VALUE   a number of summary.json
 at_least() {
   local number
-  number=$(grep -oE "\"$1\": [-0-9.e]+" "$RUNS/toy/summary.json" | head -n 1 | cut -d ' ' -f 2)
+  number=$(grep -oE "\"$1\": [-0-9.e]+" "$RUNS/toy/summary.json" | sed -n 1p | cut -d ' ' -f 2)
   awk -v x="$number" -v y="$2" 'BEGIN { exit !(x >= y) }' || { echo "FAILED: $1 is $number, expected at least $2" >&2; exit 1; }
 }
 at_least base_ap 0.30
