@@ -42,10 +42,13 @@ NormImpl::NormImpl(int64_t channels, NormKind kind) : kind_(kind) {
 }
 
 at::Tensor NormImpl::forward(const at::Tensor& x) {
-  const bool batch_statistics = kind_ == NormKind::kBatch && is_training();
-  return at::batch_norm(x, weight_, bias_, mean_, var_, batch_statistics, /*momentum=*/0.1, kEps,
+  return at::batch_norm(x, weight_, bias_, mean_, var_, /*training=*/!is_affine(), /*momentum=*/0.1, kEps,
                         /*cudnn_enabled=*/true);
 }
+
+at::Tensor NormImpl::scale() const { return weight_ * (var_ + kEps).rsqrt(); }
+
+at::Tensor NormImpl::shift(const at::Tensor& scale) const { return bias_ - mean_ * scale; }
 
 ConvImpl::ConvImpl(const Options& options) : options_(options) {
   weight_ = register_parameter("weight", torch::zeros({options.out, options.in, options.kernel, options.kernel}));
@@ -54,7 +57,14 @@ ConvImpl::ConvImpl(const Options& options) : options_(options) {
 }
 
 at::Tensor ConvImpl::forward(const at::Tensor& x) {
-  const at::Tensor y = at::conv2d(x, weight_, bias_, options_.stride, options_.kernel / 2);
+  const int64_t padding = options_.kernel / 2;
+  const int64_t cells = x.size(2) * x.size(3) / (options_.stride * options_.stride);
+  if (norm_ && norm_->is_affine() && cells > options_.in * options_.kernel * options_.kernel) {
+    const at::Tensor scale = norm_->scale(), shift = norm_->shift(scale);
+    const at::Tensor bias = bias_.defined() ? bias_ * scale + shift : shift;
+    return at::conv2d(x, weight_ * scale.view({-1, 1, 1, 1}), bias, options_.stride, padding);
+  }
+  const at::Tensor y = at::conv2d(x, weight_, bias_, options_.stride, padding);
   return norm_ ? norm_->forward(y) : y;
 }
 

@@ -32,6 +32,10 @@ class NormImpl : public torch::nn::Module {
  public:
   NormImpl(int64_t channels, NormKind kind);
   at::Tensor forward(const at::Tensor& x);  // [B, C, H, W] -> same
+  /// Whether the statistics are constants, so that the norm is x * scale + shift.
+  bool is_affine() const { return kind_ == NormKind::kFrozen || !is_training(); }
+  at::Tensor scale() const;                          // [C]
+  at::Tensor shift(const at::Tensor& scale) const;   // [C]
 
  private:
   NormKind kind_;
@@ -48,6 +52,8 @@ enum class ConvInit {
 };
 
 /// Convolution with an optional norm of its own (child "norm"), as detectron2 names them. Bias starts at `bias_value`.
+/// An affine norm is folded into the weights where a map has more values than they: a pass over the map less, and in training
+/// a map less to keep. Whether it is depends on the size of the map alone, not on the batch, so shards agree.
 class ConvImpl : public torch::nn::Module, public Initialised {
  public:
   struct Options {

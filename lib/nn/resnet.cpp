@@ -46,7 +46,7 @@ class BlockImpl : public torch::nn::Module {
     at::Tensor y = x;
     for (size_t i = 0; i + 1 < convs_.size(); ++i) y = convs_[i]->forward(y).relu_();
     y = convs_.back()->forward(y);
-    return (y + (shortcut_ ? shortcut_->forward(x) : x)).relu_();
+    return y.add_(shortcut_ ? shortcut_->forward(x) : x).relu_();
   }
 
  private:
@@ -112,12 +112,14 @@ ResNetImpl::ResNetImpl(const ResNetConfig& config) {
 }
 
 std::vector<at::Tensor> ResNetImpl::forward(const at::Tensor& images) {
-  at::Tensor x = stem_->forward(images).relu_();
+  // Channels last is what the CPU's convolutions compute in: they need not reorder each map. Maps leave as they came.
+  at::Tensor x = images.is_cpu() ? images.contiguous(at::MemoryFormat::ChannelsLast) : images;
+  x = stem_->forward(x).relu_();
   x = at::max_pool2d(x, 3, 2, 1);
   std::vector<at::Tensor> outputs;
   for (const auto& stage : stages_) {
     for (const auto& block : stage) x = static_cast<BlockImpl&>(*block).forward(x);
-    outputs.push_back(x);
+    outputs.push_back(x.contiguous());
   }
   return outputs;
 }
