@@ -36,6 +36,7 @@ SHARDS=${SHARDS:-1}
 LAUNCH=${LAUNCH:-pipelines/launch/local.sh}
 export PATH=${TOOLS:-$ROOT/${BUILD:-build}/bin}:$PATH
 
+[[ ${MODEL:-} =~ ^[A-Za-z0-9_+,-]*$ ]] || die 64 "MODEL=$MODEL, must be variants of the config, with commas between"
 [[ -e $CONFIG ]] || die 66 "$CONFIG is missing"
 [[ $SHARDS =~ ^[1-9][0-9]*$ ]] || die 64 "SHARDS=$SHARDS, must be a number from 1"
 [[ -x $LAUNCH ]] || die 64 "LAUNCH=$LAUNCH is no program; there are: $(echo pipelines/launch/*.sh)"

@@ -35,6 +35,7 @@ int run(iuq::cli::Tool& tool) {
   Options options;
   options.add_to(tool);
   tool.parse();
+  tool.keep_inputs("--output", options.output);
   if (options.output.empty() && !options.list) throw iuq::Error(iuq::ErrorCode::kUsage, "pass -o FILE or --list");
   if (!options.output.empty() &&
       iuq::io::is_up_to_date(options.output, iuq::weights::written_provenance(options.output),

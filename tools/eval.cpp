@@ -15,6 +15,7 @@ int run(iuq::cli::Tool& tool) {
   iuq::cli::EvalOptions options;
   options.add_to(tool);
   tool.parse();
+  tool.keep_inputs("--output", options.output);
   const EvalConfig config = options.config(tool.threads());
   nlohmann::json provenance;
   if (!options.output.empty()) {

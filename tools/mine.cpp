@@ -40,6 +40,7 @@ int main(int argc, char** argv) {
     io::Provenance provenance("iuq-mine", effective);
     provenance.add_file("annotations", annotations);
     provenance.add_artifact("model", checkpoint.provenance);
+    provenance.add_digest("model content", checkpoint.content);
     provenance.add_artifact("features", store.provenance());
     provenance.add_digest("features content", store.content_digest());
     std::string output = tool.output();

@@ -45,13 +45,15 @@ int main(int argc, char** argv) {
     tool.section("predict").get_to(job.predict);
     tool.section("input").get_to(job.input);
     job.segmenter = tool.section("model");
-    if (score_threshold >= 0) job.predict.score_threshold = score_threshold;
+    if (!(score_threshold < 0)) job.predict.score_threshold = score_threshold;
     if (short_side > 0) job.predict.short_side = short_side;
     if (flip_test) job.predict.flip_test = true;
     if (max_detections > 0) job.predict.max_detections = max_detections;
     if (!sheet.empty() && tool.output() == "-") {
       throw iuq::Error(iuq::ErrorCode::kUsage, "--contact-sheet reads the results back, so --output must be a file");
     }
+    tool.keep_inputs("--contact-sheet", sheet);
+    if (!sheet.empty()) iuq::infer::check_contact_sheet(sheet);
     job.predict.check();
     tool.print_config_if_asked({{"predict", job.predict}});
     job.shard = tool.shard();

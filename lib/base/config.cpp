@@ -1,6 +1,7 @@
 #include "lib/base/config.h"
 
 #include <algorithm>
+#include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <numeric>
@@ -157,6 +158,9 @@ json load_config(const std::string& path, const std::vector<std::string>& varian
   json config = json::object();
   if (!path.empty()) {
     std::ifstream file(path);
+    if (std::filesystem::is_directory(path)) {
+      throw Error(ErrorCode::kNoInput, cat("config \"", path, "\" is a folder"));
+    }
     if (!file) throw Error(ErrorCode::kNoInput, cat("cannot open config \"", path, "\""));
     try {
       config = json::parse(file);

@@ -1,7 +1,10 @@
 #include "lib/infer/contact_sheet.h"
 
 #include <algorithm>
+#include <array>
 #include <cstdio>
+#include <cstring>
+#include <fstream>
 #include <map>
 #include <nlohmann/json.hpp>
 
@@ -48,6 +51,17 @@ void read_results(const std::string& path, const data::Dataset& dataset, double 
 }
 
 }  // namespace
+
+void check_contact_sheet(const std::string& output) {
+  if (!io::exists(io::folder_of(output))) {
+    throw Error(ErrorCode::kCannotCreate, cat("\"", output, "\": its folder does not exist"));
+  }
+  if (!io::exists(output)) return;
+  std::array<char, 8> begin{};
+  std::ifstream(output, std::ios::binary).read(begin.data(), begin.size());
+  if (std::memcmp(begin.data(), "\x89PNG\r\n\x1a\n", begin.size()) == 0) return;
+  throw Error(ErrorCode::kCannotCreate, cat("\"", output, "\" exists and is no PNG; choose another --contact-sheet"));
+}
 
 void write_contact_sheet(const std::string& annotations, const std::string& images, const std::string& predictions,
                          const std::string& output, int64_t count, double min_score) {

@@ -5,6 +5,10 @@
 
 namespace iuq::infer {
 
+/// Whether the picture can go there, before the work is done. Error(kCannotCreate) when the folder is missing or the file
+/// is there and no PNG.
+void check_contact_sheet(const std::string& output);
+
 /// Draws the first images of `annotations` with instances twice, ground truth and predictions side by side, into a PNG.
 /// Works from the results file alone; predictions below `min_score` are left out. Errors: those of the inputs;
 /// kBadData naming the results' index and key; kCannotCreate.

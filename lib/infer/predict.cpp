@@ -41,6 +41,17 @@ void check_categories(const data::Dataset& dataset, const model::Checkpoint& che
   }
 }
 
+// A checkpoint says itself what model it is.
+void warn_of_other_model(const PredictJob& job, const model::Checkpoint& checkpoint) {
+  model::effective_model_config(job.segmenter);  // refuses what it does not know
+  nlohmann::json wanted = checkpoint.model;
+  wanted.merge_patch(job.segmenter);
+  const nlohmann::json differences = nlohmann::json::diff(checkpoint.model, wanted);
+  if (differences.empty()) return;
+  log::warning(cat("\"", job.model, "\" keeps its own section \"model\"; the config's differs at \"model",
+                   differences.front().at("path").get<std::string>(), "\" and is not used"));
+}
+
 io::Provenance provenance_of(const PredictJob& job, const model::Checkpoint& checkpoint,
                              const cache::FeatureStore* store) {
   io::Provenance provenance("iuq-predict", {{"predict", job.predict},
@@ -50,6 +61,7 @@ io::Provenance provenance_of(const PredictJob& job, const model::Checkpoint& che
                                             {"source", store ? "features" : "images"}});
   provenance.add_file("annotations", job.annotations);
   provenance.add_artifact("model", checkpoint.provenance);
+  provenance.add_digest("model content", checkpoint.content);
   if (store) provenance.add_artifact("features", store->provenance());
   return provenance;
 }
@@ -184,6 +196,7 @@ PredictReport predict(const PredictJob& job, const std::string& output, bool for
       job.segmenter.empty() || model::is_checkpoint(job.model)
           ? model::load_checkpoint(job.model)
           : model::assemble_checkpoint(job.model, job.segmenter, job.input, dataset.categories());
+  if (!job.segmenter.empty()) warn_of_other_model(job, checkpoint);
   check_categories(dataset, checkpoint, job);
   std::unique_ptr<cache::FeatureStore> store;
   if (!job.features.empty()) {

@@ -62,7 +62,7 @@ std::vector<Detection> Predictor::finish(const model::FeaturePyramid& features, 
   const model::Prediction found = segmenter.predict(segmenter.encode(features, frame)).at(0);
   const at::Tensor scores = found.scores.to(at::kCPU, at::kDouble).contiguous();
   const at::Tensor labels = found.labels.to(at::kCPU).contiguous();
-  const int64_t count = std::min(found.scores.size(0), max_detections);
+  const int64_t count = found.scores.size(0);
   std::vector<Detection> detections;
   for (int64_t first = 0; first < count; first += kMasksAtOnce) {
     const int64_t last = std::min(first + kMasksAtOnce, count);
@@ -81,6 +81,8 @@ std::vector<Detection> Predictor::finish(const model::FeaturePyramid& features, 
   }
   std::stable_sort(detections.begin(), detections.end(),
                    [](const Detection& a, const Detection& b) { return a.score > b.score; });
+  // Only now: the masks have changed the scores, and some were empty.
+  if (static_cast<int64_t>(detections.size()) > max_detections) detections.resize(static_cast<size_t>(max_detections));
   return detections;
 }
 

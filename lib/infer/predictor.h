@@ -33,8 +33,8 @@ class Predictor {
   Predictor(model::Checkpoint checkpoint, c10::Device device);
 
   /// `image` [3, Hi, Wi] float32 as view::to_input makes it, in the view of `framing`. Masks come back out of the view, in
-  /// the image's original size. The `max_detections` that the segmenter scores best before it has seen the masks at this
-  /// size, best first; empty masks are left out.
+  /// the image's original size: of those that the segmenter gives, and whose masks are not empty, the best `max_detections`,
+  /// best first.
   std::vector<Detection> detect(const at::Tensor& image, const Framing& framing, int64_t max_detections);
   /// The same from the backbone's maps of that view, [C_l, H_l, W_l] each.
   std::vector<Detection> detect_features(const std::vector<at::Tensor>& levels, const Framing& framing,

@@ -4,6 +4,7 @@
 #include <bit>
 #include <cstring>
 
+#include "lib/base/digest.h"
 #include "lib/base/error.h"
 
 namespace iuq::io {
@@ -84,6 +85,14 @@ const TensorData* TensorFile::find(std::string_view name) const {
     if (key == name) return &tensor;
   }
   return nullptr;
+}
+
+std::string content_digest(const TensorFile& file) {
+  Digest digest;
+  for (const auto& [name, tensor] : file.tensors) {
+    digest.add(name).add(describe(tensor)).add(tensor.data, tensor.bytes);
+  }
+  return digest.hex();
 }
 
 }  // namespace iuq::io

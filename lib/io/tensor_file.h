@@ -53,4 +53,7 @@ struct TensorFile {
   const TensorData* find(std::string_view name) const;  // null when absent
 };
 
+/// Digest of names, types, shapes and bytes of the tensors in file order; metadata is left out.
+std::string content_digest(const TensorFile& file);
+
 }  // namespace iuq::io

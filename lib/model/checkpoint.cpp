@@ -179,6 +179,20 @@ void save_checkpoint(const std::string& path, const Segmenter& segmenter, const 
 
 bool is_checkpoint(const std::string& path) { return states_format(io::read_safetensors(path)); }
 
+namespace {
+
+// A model that diverged would find nothing, and say nothing.
+void finish(Checkpoint& checkpoint, const io::TensorFile& file, const std::string& path) {
+  for (const auto& item : checkpoint.segmenter->named_parameters()) {
+    if (item.value().isfinite().all().item<bool>()) continue;
+    bad(path, cat("tensor \"", item.key(), "\" has values that are not finite"));
+  }
+  checkpoint.content = io::content_digest(file);
+  checkpoint.segmenter->eval();
+}
+
+}  // namespace
+
 Checkpoint assemble_checkpoint(const std::string& path, const json& model, const view::InputConfig& input,
                                const std::vector<data::Category>& categories) {
   Checkpoint checkpoint{nullptr, effective_model_config(model), input, categories, weights_provenance(path)};
@@ -186,7 +200,7 @@ Checkpoint assemble_checkpoint(const std::string& path, const json& model, const
   check_strides(path, checkpoint.model);
   require_all(path, load_weights(*checkpoint.segmenter, path, {}, checkpoint.input));
   io::check_provenance(checkpoint.provenance, path);
-  checkpoint.segmenter->eval();
+  finish(checkpoint, io::read_safetensors(path), path);
   return checkpoint;
 }
 
@@ -194,7 +208,8 @@ Checkpoint load_checkpoint(const std::string& path) {
   const io::TensorFile file = io::read_safetensors(path);
   if (!states_format(file)) {
     bad(path, cat("is not a trained iuq model (metadata \"iuq.format\" is not \"", kFormat,
-                  "\"); weights without a head go to iuq-train --weights"));
+                  "\"); of iuq-convert's output a backbone goes to iuq-train --weights, and a whole model needs -c with section "
+                  "\"model\" to say what it is"));
   }
   Checkpoint checkpoint;
   try {
@@ -210,7 +225,7 @@ Checkpoint load_checkpoint(const std::string& path) {
     bad(path, e.what());  // the file's metadata is wrong, not the user's config
   }
   require_all(path, fill(*checkpoint.segmenter, file, path, {}));
-  checkpoint.segmenter->eval();
+  finish(checkpoint, file, path);
   return checkpoint;
 }
 
@@ -231,7 +246,8 @@ std::vector<std::string> load_weights(Segmenter& segmenter, const std::string& p
 
 void check_strides(const std::string& path, const json& model) {
   const json stated = metadata_json(io::read_safetensors(path), path, "stride_in_1x1");
-  if (!stated.is_boolean()) return;
+  const bool residual = model.value("/backbone/name"_json_pointer, std::string("resnet")).rfind("resnet", 0) == 0;
+  if (!stated.is_boolean() || !residual) return;
   const bool wanted = model.value("/backbone/stride_in_1x1"_json_pointer, false);
   if (stated.get<bool>() != wanted) {
     bad(path, cat("these weights need \"model.backbone.stride_in_1x1\": ", stated.dump(), ", the config says ",

@@ -20,6 +20,7 @@ struct Checkpoint {
   view::InputConfig input;
   std::vector<data::Category> categories;
   nlohmann::json provenance;
+  std::string content;                   // digest of the tensors: checkpoints of one run share its provenance
 };
 
 /// Errors: kNoInput; kBadData naming file, parameter and both shapes.

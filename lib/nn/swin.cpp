@@ -60,7 +60,7 @@ std::vector<std::string> SwinConfig::names() {
 
 void SwinConfig::check() const {
   check_config(sizes().count(name) > 0, "model.backbone.name", name, "a Swin Transformer");
-  check_config(embed >= 1 && embed <= 4096, "model.backbone.embed", embed, "in 1..4096");
+  check_config(embed >= 1 && embed <= 1024, "model.backbone.embed", embed, "in 1..1024");
   check_config(depths.size() == 4, "model.backbone.depths", depths, "four numbers of blocks");
   for (const int64_t depth : depths) check_config(depth >= 0 && depth <= 100, "model.backbone.depths", depth, "in 0..100");
   check_config(heads.size() == 4, "model.backbone.heads", heads, "four numbers of heads");

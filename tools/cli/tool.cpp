@@ -3,6 +3,7 @@
 #include <sched.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <iostream>
 #include <new>
 #include <nlohmann/json.hpp>
@@ -16,6 +17,8 @@
 
 namespace iuq::cli {
 namespace {
+
+constexpr const char* kOutOfMemory = "out of memory; use a smaller model, batches or images, or a machine with more";
 
 // Ends the tool early with a good conscience (--help, --version, --print-config).
 struct Exit {
@@ -34,6 +37,9 @@ void read_about(ConfigReader& sections, const nlohmann::json& config) {
   if (it != config.end() && it->is_array()) sections("about", lines);
   else sections("about", line);
 }
+
+// What a variable that is not set makes of "--weights $FILE" must not count as "no weights".
+std::string refuse_empty(const std::string& path) { return path.empty() ? "the path is empty" : ""; }
 
 void require_exists(const std::string& path) {
   if (path != "-" && !io::exists(path)) throw Error(ErrorCode::kNoInput, cat("\"", path, "\" does not exist"));
@@ -55,30 +61,32 @@ Tool::Tool(int argc, char** argv, const Info& info)
 }
 
 void Tool::input(const std::string& flag, std::string& path, const std::string& help, bool required) {
-  auto* option = app_.add_option(flag, path, help)->type_name("FILE");
+  auto* option = app_.add_option(flag, path, help)->type_name("FILE")->check(CLI::Validator(refuse_empty, ""));
   if (required) option->required();
   required_inputs_.push_back(&path);
 }
 
 void Tool::inputs(const std::string& flag, std::vector<std::string>& paths, const std::string& help, bool required) {
-  auto* option = app_.add_option(flag, paths, help)->type_name("FILE");
+  auto* option = app_.add_option(flag, paths, help)->type_name("FILE")->check(CLI::Validator(refuse_empty, ""));
   if (required) option->required();
   required_lists_.push_back(&paths);
 }
 
 void Tool::offer(unsigned offers) {
   if (offers & kConfig) {
-    app_.add_option("-c,--config", config_path_, "the one JSON config, a section per area")->type_name("FILE");
+    app_.add_option("-c,--config", config_path_, "the one JSON config, a section per area")->type_name("FILE")
+        ->check(CLI::Validator(refuse_empty, ""));
     app_.add_option("--variant", variants_, "apply these named patches of the config, in this order")
         ->delimiter(',')->type_name("NAME[,NAME]");
-    app_.add_option("--set", settings_, "set one config field, or take it away with null; repeat for more")->type_name("SECTION.KEY=VALUE");
+    app_.add_option("--set", settings_, "set one config field, or take it away with null; repeat for more")
+        ->type_name("SECTION.KEY=VALUE");
     app_.add_option("--seed", seed_, "overrides \"seed\" of the config (default 0)")
         ->check(CLI::Range(int64_t{0}, INT64_MAX))->type_name("N");
     app_.add_flag("--print-config", print_config_, "print the resulting config and exit");
   }
   if (offers & kOutput) {
     app_.add_option("-o,--output", output_, "where the result goes; written aside and renamed")
-        ->required()->type_name("PATH");
+        ->required()->type_name("PATH")->check(CLI::Validator(refuse_empty, ""));
     app_.add_flag("-f,--force", force_, "replace an existing output");
     app_.add_flag("-n,--dry-run", dry_run_, "check flags, config and inputs, say what would be done, write nothing");
   }
@@ -94,6 +102,20 @@ void Tool::offer(unsigned offers) {
   }
   if (offers & kResume) app_.add_flag("--resume", resume_, "go on where an interrupted run of the same config stopped");
   if (offers & kJson) app_.add_flag("--json", json_, "the report as one JSON object on stdout");
+}
+
+void Tool::keep_inputs(const std::string& flag, const std::string& output) const {
+  if (output.empty() || output == "-") return;
+  const auto check = [&](const std::string& path) {
+    std::error_code none;
+    if (path.empty() || path == "-" || !std::filesystem::equivalent(path, output, none)) return;
+    throw Error(ErrorCode::kUsage, cat(flag, " \"", output, "\" is also an input, \"", path, "\"; choose another"));
+  };
+  for (const std::string* path : required_inputs_) check(*path);
+  for (const auto* paths : required_lists_) {
+    for (const std::string& path : *paths) check(path);
+  }
+  check(config_path_);
 }
 
 void Tool::parse() {
@@ -121,6 +143,7 @@ void Tool::parse() {
   for (const auto* paths : required_lists_) {
     for (const std::string& path : *paths) require_exists(path);
   }
+  keep_inputs("--output", output_);
   *config_ = load_config(config_path_, variants_, settings_);
   ConfigReader sections(*config_, "config");
   for (const char* name : {"synth", "input", "view", "model", "cache", "mine", "train", "uniq", "predict"}) {
@@ -181,11 +204,15 @@ int run_main(int argc, char** argv, const Info& info, const std::function<int(To
   } catch (const Error& e) {
     return fail(e.code(), e.what());
   } catch (const std::bad_alloc&) {
-    return fail(ErrorCode::kIo, "out of memory; use smaller batches or images, or a machine with more");
+    return fail(ErrorCode::kIo, kOutOfMemory);
   } catch (const std::exception& e) {
     // LibTorch's messages end in a stack trace that helps nobody who runs the tool.
-    const std::string what = e.what();
-    return fail(ErrorCode::kInternal, cat("internal error: ", what.substr(0, what.find("\nException raised from"))));
+    std::string what = e.what();
+    what = what.substr(0, std::min(what.find("\nException raised from"), what.find("\nframe #")));
+    for (const char* sign : {"can't allocate memory", "out of memory"}) {
+      if (what.find(sign) != std::string::npos) return fail(ErrorCode::kIo, cat(kOutOfMemory, " (", what, ")"));
+    }
+    return fail(ErrorCode::kInternal, cat("internal error: ", what));
   }
 }
 

@@ -7,12 +7,14 @@
 namespace iuq::model {
 
 void Mask2FormerConfig::check() const {
-  const auto positive = [](const char* field, int64_t value) { check_config(value >= 1, field, value, ">= 1"); };
+  const auto positive = [](const char* field, int64_t value) {
+    check_config(value >= 1 && value <= 65536, field, value, "in 1..65536");
+  };
   positive("model.groups", groups);
   positive("model.heads", heads);
   positive("model.embedding", embedding);
-  check_config(width >= 4 && width % 4 == 0 && width % groups == 0 && width % heads == 0, "model.width", width,
-               "a multiple of 4, of model.groups and of model.heads");
+  check_config(width >= 4 && width <= 4096 && width % 4 == 0 && width % groups == 0 && width % heads == 0, "model.width",
+               width, "a multiple of 4, of model.groups and of model.heads, up to 4096");
   check_config(points >= 1 && points <= 64, "model.points", points, "in 1..64");
   check_config(encoder_layers >= 0 && encoder_layers <= 100, "model.encoder_layers", encoder_layers, "in 0..100");
   positive("model.encoder_ffn", encoder_ffn);

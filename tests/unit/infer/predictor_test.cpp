@@ -97,7 +97,9 @@ TEST_CASE("predictor: scores know the masks at the image's own size, and order t
   const auto segmenter = checkpoint.segmenter;
   const view::Size canvas{64, 96}, valid{60, 90}, original{45, 71};
   const at::Tensor image = test::noise(3, {3, canvas.height, canvas.width});
-  const auto found = infer::Predictor(std::move(checkpoint), at::kCPU).detect(image, {valid, original, view::ViewTransform::identity(canvas)}, 12);
+  const infer::Framing framing{valid, original, view::ViewTransform::identity(canvas)};
+  infer::Predictor predictor(std::move(checkpoint), at::kCPU);
+  const auto found = predictor.detect(image, framing, 100);
   REQUIRE(found.size() > 4);
 
   // The same by hand, in the reference's order: whole canvas, cut, own size.
@@ -108,7 +110,7 @@ TEST_CASE("predictor: scores know the masks at the image's own size, and order t
   masks = masks.slice(2, 0, valid.height).slice(3, 0, valid.width);
   masks = at::upsample_bilinear2d(masks, {original.height, original.width}, false).squeeze(1);
   std::vector<double> scores;
-  for (int64_t k = 0; k < 12; ++k) {
+  for (int64_t k = 0; k < all.scores.size(0); ++k) {
     const at::Tensor inside = masks[k] > 0;
     const int64_t area = inside.sum().item<int64_t>();
     if (area == 0) continue;
@@ -117,4 +119,8 @@ TEST_CASE("predictor: scores know the masks at the image's own size, and order t
   std::sort(scores.rbegin(), scores.rend());
   REQUIRE(found.size() == scores.size());
   for (size_t i = 0; i < scores.size(); ++i) CHECK(found[i].score == Approx(scores[i]).epsilon(1e-5));
+
+  const auto best = predictor.detect(image, framing, 3);
+  REQUIRE(best.size() == 3);
+  for (size_t i = 0; i < best.size(); ++i) CHECK(best[i].score == found[i].score);
 }
