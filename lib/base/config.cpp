@@ -209,7 +209,7 @@ json load_config(const std::string& path, const std::vector<std::string>& varian
         config[json::json_pointer(pointer)] = value;
       }
     } catch (const json::exception& e) {
-      throw Error(ErrorCode::kUsage, cat("--set \"", setting, "\": ", e.what()));
+      throw Error(ErrorCode::kUsage, cat("--set \"", setting, "\" goes through what is no section: ", e.what()));
     }
   }
   return config;

@@ -209,6 +209,10 @@ PredictReport predict(const PredictJob& job, const std::string& output, bool for
     }
   }
   view::InputConfig input = checkpoint.input;
+  if (job.predict.short_side > 0 && job.predict.long_side == 0 && job.predict.short_side > input.long_side) {
+    throw Error(ErrorCode::kConfig, cat("config: \"predict.short_side\" is ", job.predict.short_side, ", above the model's ",
+                                        "\"input.long_side\" ", input.long_side, "; set predict.long_side as well"));
+  }
   if (job.predict.short_side > 0) input.short_side = {job.predict.short_side};
   if (job.predict.long_side > 0) input.long_side = job.predict.long_side;
   input.check();

@@ -4,6 +4,7 @@
 
 #include <cstdlib>
 #include <ctime>
+#include <filesystem>
 
 #include "lib/base/digest.h"
 #include "lib/base/error.h"
@@ -109,12 +110,19 @@ std::string input_digest(const json& provenance, const std::string& name) {
 }
 
 void write_sidecar(const std::string& path, const Provenance& provenance) {
-  if (path != "-") write_json(path + ".provenance.json", provenance.to_json());
+  if (path == "-") return;
+  json sidecar = provenance.to_json();
+  sidecar["bytes"] = std::filesystem::file_size(path);
+  write_json(path + ".provenance.json", sidecar);
 }
 
 json read_sidecar(const std::string& path) {
   const std::string sidecar = path + ".provenance.json";
-  return path != "-" && exists(sidecar) ? read_json(sidecar) : json();
+  if (path == "-" || !exists(sidecar)) return json();
+  const json found = read_json(sidecar);
+  std::error_code none;
+  const auto bytes = std::filesystem::file_size(path, none);
+  return !found.is_object() || !found.contains("bytes") || found["bytes"] == bytes ? found : json();
 }
 
 bool is_up_to_date(const std::string& path, const json& existing, const Provenance& wanted, bool force) {

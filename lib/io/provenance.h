@@ -50,7 +50,7 @@ std::string input_digest(const nlohmann::json& provenance, const std::string& na
 
 /// For outputs whose format has no place for it (a COCO results list): `path`.provenance.json beside it.
 void write_sidecar(const std::string& path, const Provenance& provenance);
-/// null when there is none.
+/// null when there is none, or when `path` no longer has the size it was written with.
 nlohmann::json read_sidecar(const std::string& path);
 
 /// What to do with an output that may exist. True: it is complete and has this digest ("up to date").

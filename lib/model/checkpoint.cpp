@@ -94,7 +94,8 @@ std::vector<std::string> fill(Segmenter& segmenter, const io::TensorFile& file, 
     if (starts_with_any(name, skip)) continue;
     const auto it = place_of(state, name, segmenter.backbone_prefix());
     if (it == state.end()) {
-      bad(path, cat("tensor \"", name, "\" has no place in this segmenter; check \"model\" in the config"));
+      bad(path, cat("tensor \"", name, "\" has no place in this segmenter; check \"model\" in the config, and pass "
+                    "weights of other projects through iuq-convert first"));
     }
     if (starts_with_any(it->first, skip)) continue;
     const bool fits = it->second.sizes() == at::IntArrayRef(data.shape);

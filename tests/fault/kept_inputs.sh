@@ -36,7 +36,16 @@ expect 73 'made otherwise' none -- iuq-predict -q --annotations "$A" --images "$
   --model base/checkpoints/step-00000002/model.safetensors -o found.json
 expect 73 'made otherwise' none -- iuq-cache -q -c "$CONFIG" --annotations "$A" --images "$I" \
   --model base/checkpoints/step-00000002/model.safetensors -o f.h5
+expect 78 'set predict.long_side' none -- "${predict[@]}" -o none.json --short-side 4096
 "${predict[@]}" -o found.json 2>stderr.txt || fail "what is up to date is refused: $(<stderr.txt)"
+iuq-convert -q --input "$M" --to mmdet -o to.safetensors
+expect 73 'made otherwise' none -- iuq-convert -q --input base/checkpoints/step-00000002/model.safetensors --to mmdet \
+  -o to.safetensors
+expect 66 'not a file' none -- iuq-convert -q --input /dev/zero -o none.safetensors
+cp found.json whole.json
+truncate -s 100 found.json
+expect 73 'made otherwise' none -- "${predict[@]}" -o found.json
+mv whole.json found.json
 
 # The config's model is not the checkpoint's: it is judged, and its reader told.
 expect 78 'bogus' none -- "${predict[@]}" -o none.json --set model.name=solov2 --set model.bogus=1

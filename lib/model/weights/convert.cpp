@@ -198,8 +198,12 @@ Conversion convert(const std::string& path, const ConvertOptions& options) {
 io::Provenance convert_provenance(const std::string& path, const ConvertOptions& options) {
   io::Provenance provenance("iuq-convert", {{"from", options.from}, {"to", options.to}, {"preprocessing", options.preprocessing}});
   const json earlier = written_provenance(path);
-  if (earlier.is_null()) provenance.add_file("weights", path);
-  else provenance.add_artifact("weights", earlier);
+  if (earlier.is_null()) {
+    provenance.add_file("weights", path);
+  } else {
+    provenance.add_artifact("weights", earlier);
+    provenance.add_digest("weights content", io::content_digest(io::read_safetensors(path)));
+  }
   return provenance;
 }
 
