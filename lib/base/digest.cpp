@@ -40,9 +40,8 @@ std::string digest_of(std::string_view text) { return Digest().add(text).hex(); 
 std::string digest_of_file(const std::string& path) {
   const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "rb"), &std::fclose);
   if (!file) throw Error(ErrorCode::kNoInput, cat("cannot open \"", path, "\": ", std::strerror(errno)));
-  const auto kind = std::filesystem::status(path).type();
-  if (kind == std::filesystem::file_type::directory || kind == std::filesystem::file_type::character) {
-    throw Error(ErrorCode::kNoInput, cat("\"", path, "\" is a folder or a device, not a file"));
+  if (std::filesystem::is_character_file(path)) {  // may never end
+    throw Error(ErrorCode::kNoInput, cat("\"", path, "\" is a device, not a file"));
   }
   Digest digest;
   std::vector<char> block(1 << 20);

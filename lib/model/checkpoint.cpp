@@ -196,7 +196,7 @@ void finish(Checkpoint& checkpoint, const io::TensorFile& file, const std::strin
 
 Checkpoint assemble_checkpoint(const std::string& path, const json& model, const view::InputConfig& input,
                                const std::vector<data::Category>& categories) {
-  Checkpoint checkpoint{nullptr, effective_model_config(model), input, categories, weights_provenance(path)};
+  Checkpoint checkpoint{nullptr, effective_model_config(model), input, categories, weights_provenance(path), {}};
   checkpoint.segmenter = make_segmenter(checkpoint.model, static_cast<int64_t>(categories.size()), /*seed=*/0);
   check_strides(path, checkpoint.model);
   require_all(path, load_weights(*checkpoint.segmenter, path, {}, checkpoint.input));
