@@ -41,8 +41,7 @@ int main(int argc, char** argv) {
 
     io::Provenance provenance("iuq-cache", effective);
     provenance.add_file("annotations", annotations);
-    provenance.add_artifact("model", checkpoint.provenance);
-    provenance.add_digest("model content", checkpoint.content);
+    provenance.add_artifact("model", checkpoint.provenance, checkpoint.content);
     std::string output = tool.output();
     if (!tool.shard().is_whole()) output = io::join(output, tool.shard().name() + ".h5");
     if (cache::is_cached(output, provenance, tool.force() && !tool.dry_run())) return 0;

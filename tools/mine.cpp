@@ -39,10 +39,8 @@ int main(int argc, char** argv) {
     const auto store = cache::FeatureStore::open(features);
     io::Provenance provenance("iuq-mine", effective);
     provenance.add_file("annotations", annotations);
-    provenance.add_artifact("model", checkpoint.provenance);
-    provenance.add_digest("model content", checkpoint.content);
-    provenance.add_artifact("features", store.provenance());
-    provenance.add_digest("features content", store.content_digest());
+    provenance.add_artifact("model", checkpoint.provenance, checkpoint.content);
+    provenance.add_artifact("features", store.provenance(), store.content_digest());
     std::string output = tool.output();
     if (!tool.shard().is_whole()) output = io::join(output, tool.shard().name() + ".h5");
     if (uniq::is_mined(output, provenance, tool.force())) return 0;

@@ -60,8 +60,7 @@ io::Provenance provenance_of(const PredictJob& job, const model::Checkpoint& che
                                             {"shard", {job.shard.index, job.shard.count}},
                                             {"source", store ? "features" : "images"}});
   provenance.add_file("annotations", job.annotations);
-  provenance.add_artifact("model", checkpoint.provenance);
-  provenance.add_digest("model content", checkpoint.content);
+  provenance.add_artifact("model", checkpoint.provenance, checkpoint.content);
   if (store) provenance.add_artifact("features", store->provenance());
   return provenance;
 }

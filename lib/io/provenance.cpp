@@ -45,9 +45,10 @@ void Provenance::add_digest(const std::string& name, const std::string& digest) 
   inputs_.push_back({{"name", name}, {"digest", digest}});
 }
 
-void Provenance::add_artifact(const std::string& name, const json& provenance) {
+void Provenance::add_artifact(const std::string& name, const json& provenance, const std::string& content) {
   check_provenance(provenance, name);
   add_digest(name, provenance.at("digest"));
+  if (!content.empty()) add_digest(name + " content", content);
   for (const json& entry : provenance.at("entries")) {
     bool known = false;
     for (const json& mine : entries_) known = known || mine.at("id") == entry.at("id");

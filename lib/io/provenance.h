@@ -19,8 +19,9 @@ class Provenance {
 
   /// An outside file: its content digest is computed. `name` is the role ("annotations").
   void add_file(const std::string& name, const std::string& path);
-  /// One of our artifacts: the digest its provenance states; its entries join the chain.
-  void add_artifact(const std::string& name, const nlohmann::json& provenance);
+  /// One of our artifacts: the digest its provenance states; its entries join the chain. `content`: a digest of what it
+  /// holds, where the provenance alone does not tell (checkpoints of one run share it).
+  void add_artifact(const std::string& name, const nlohmann::json& provenance, const std::string& content = "");
   void add_digest(const std::string& name, const std::string& digest);
 
   std::string digest() const;
@@ -48,7 +49,8 @@ void check_provenance(const nlohmann::json& provenance, const std::string& where
 /// Digest of the input of that name which the last entry states, "" without one.
 std::string input_digest(const nlohmann::json& provenance, const std::string& name);
 
-/// For outputs whose format has no place for it (a COCO results list): `path`.provenance.json beside it.
+/// For outputs whose format has no place for it (a COCO results list): `path`.provenance.json beside it, which also has the
+/// size of `path` as "bytes".
 void write_sidecar(const std::string& path, const Provenance& provenance);
 /// null when there is none, or when `path` no longer has the size it was written with.
 nlohmann::json read_sidecar(const std::string& path);

@@ -247,13 +247,9 @@ std::vector<std::string> load_weights(Segmenter& segmenter, const std::string& p
 
 void check_strides(const std::string& path, const json& model) {
   const json stated = metadata_json(io::read_safetensors(path), path, "stride_in_1x1");
-  const bool residual = model.value("/backbone/name"_json_pointer, std::string("resnet")).rfind("resnet", 0) == 0;
-  if (!stated.is_boolean() || !residual) return;
-  const bool wanted = model.value("/backbone/stride_in_1x1"_json_pointer, false);
-  if (stated.get<bool>() != wanted) {
-    bad(path, cat("these weights need \"model.backbone.stride_in_1x1\": ", stated.dump(), ", the config says ",
-                  wanted ? "true" : "false"));
-  }
+  const json wanted = model.value("/backbone/stride_in_1x1"_json_pointer, json());  // other backbones have no such field
+  if (!stated.is_boolean() || wanted.is_null() || stated == wanted) return;
+  bad(path, cat("these weights need \"model.backbone.stride_in_1x1\": ", stated.dump(), ", the config says ", wanted.dump()));
 }
 
 json weights_provenance(const std::string& path) {

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
-#include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
 
@@ -44,8 +43,7 @@ io::Provenance provenance_of(const TrainJob& job, const cache::FeatureStore* sto
   if (!job.weights.empty()) {
     const json chain = model::weights_provenance(job.weights);
     if (chain.is_object()) {
-      provenance.add_artifact("weights", chain);
-      provenance.add_digest("weights content", io::content_digest(io::read_safetensors(job.weights)));
+      provenance.add_artifact("weights", chain, io::content_digest(io::read_safetensors(job.weights)));
     } else {
       provenance.add_file("weights", job.weights);
     }
@@ -290,19 +288,6 @@ void check_job(const TrainJob& job) {
   }
 }
 
-// A run folder that is replaced takes with it what lies in it.
-void check_inputs_survive(const TrainJob& job, const std::string& output) {
-  std::vector<std::string> inputs = {job.annotations, job.weights};
-  for (const auto* paths : {&job.features, &job.negatives}) inputs.insert(inputs.end(), paths->begin(), paths->end());
-  const std::filesystem::path folder = std::filesystem::weakly_canonical(output);
-  for (const std::string& input : inputs) {
-    if (input.empty()) continue;
-    const std::filesystem::path path = std::filesystem::weakly_canonical(input);
-    if (std::mismatch(folder.begin(), folder.end(), path.begin(), path.end()).first != folder.end()) continue;
-    throw Error(ErrorCode::kUsage, cat("--output \"", output, "\" holds the input \"", input, "\"; choose another"));
-  }
-}
-
 // Pixels mined for other instances would be taken for this run's hard ones.
 void check_negatives(const uniq::Negatives& negatives, const io::Provenance& provenance, const TrainJob& job) {
   const std::string mined = io::input_digest(json::parse(negatives.provenance()), "annotations");
@@ -315,7 +300,6 @@ void check_negatives(const uniq::Negatives& negatives, const io::Provenance& pro
 
 bool train(const TrainJob& job, const std::string& output, bool resume, bool force, bool dry_run) {
   check_job(job);
-  check_inputs_survive(job, output);
   const data::Dataset dataset = data::Dataset::load(job.annotations);
   std::shared_ptr<const cache::FeatureStore> store;
   if (!job.features.empty()) store = std::make_shared<cache::FeatureStore>(cache::FeatureStore::open(job.features));

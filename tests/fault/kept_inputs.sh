@@ -22,6 +22,8 @@ expect 64 'also an input' none -- iuq-predict -q --annotations "$A" --features f
 expect 64 'also an input' none -- iuq-convert -q --input "$M" -f -o "$M"
 expect 64 'also an input' none -- iuq-eval -q --annotations "$A" --predictions found.json -f -o found.json
 expect 64 'holds the input' none -- "${train[@]}" --weights "$M" -f -o base
+cp "$CONFIG" scenes/own.json
+expect 64 'holds the input' none -- iuq-synth -q -c scenes/own.json -f -o scenes
 expect 64 'also an input' none -- "${predict[@]}" -o none.json --contact-sheet "$M"
 expect 73 'is no PNG' none -- "${predict[@]}" -o none.json --contact-sheet found.json
 expect 73 'folder' none -- "${predict[@]}" -o none.json --contact-sheet no/such/sheet.png

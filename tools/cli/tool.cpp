@@ -105,11 +105,18 @@ void Tool::offer(unsigned offers) {
 }
 
 void Tool::keep_inputs(const std::string& flag, const std::string& output) const {
+  namespace fs = std::filesystem;
   if (output.empty() || output == "-") return;
+  std::error_code none;
+  const fs::path folder = fs::weakly_canonical(output, none);
   const auto check = [&](const std::string& path) {
-    std::error_code none;
-    if (path.empty() || path == "-" || !std::filesystem::equivalent(path, output, none)) return;
-    throw Error(ErrorCode::kUsage, cat(flag, " \"", output, "\" is also an input, \"", path, "\"; choose another"));
+    if (path.empty() || path == "-") return;
+    const fs::path kept = fs::weakly_canonical(path, none);
+    const bool same = fs::equivalent(path, output, none);
+    const bool inside = std::mismatch(folder.begin(), folder.end(), kept.begin(), kept.end()).first == folder.end();
+    if (!same && !(inside && shard_.is_whole())) return;  // shards are put beside what is there
+    throw Error(ErrorCode::kUsage, cat(flag, " \"", output, same ? "\" is also an input, \"" : "\" holds the input \"", path,
+                                       "\"; choose another"));
   };
   for (const std::string* path : required_inputs_) check(*path);
   for (const auto* paths : required_lists_) {

@@ -38,7 +38,8 @@ class Tool {
   void input(const std::string& flag, std::string& path, const std::string& help, bool required = true);
   void inputs(const std::string& flag, std::vector<std::string>& paths, const std::string& help, bool required = true);
   void offer(unsigned offers);
-  /// Error(kUsage) when `output` is one of the inputs, by whatever path. parse() asks for --output.
+  /// Error(kUsage) when `output` is one of the inputs, by whatever path, or a folder around one that would be replaced with
+  /// it. parse() asks for --output.
   void keep_inputs(const std::string& flag, const std::string& output) const;
   /// Handles --help, --version and every parse error; call after all options are added.
   void parse();

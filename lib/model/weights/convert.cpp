@@ -201,8 +201,7 @@ io::Provenance convert_provenance(const std::string& path, const ConvertOptions&
   if (earlier.is_null()) {
     provenance.add_file("weights", path);
   } else {
-    provenance.add_artifact("weights", earlier);
-    provenance.add_digest("weights content", io::content_digest(io::read_safetensors(path)));
+    provenance.add_artifact("weights", earlier, io::content_digest(io::read_safetensors(path)));
   }
   return provenance;
 }
