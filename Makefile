@@ -83,10 +83,11 @@ bench-models: configure ## time segmenters and backbones, and Python's too where
 	$(NINJA) -C $(BUILD) models_bench
 	python3 tests/bench/bench_models.py $(BUILD)/bin
 
-lint: ## shellcheck, and the includes against the layer picture
+lint: ## shellcheck, the includes against the layer picture, and what comments cite
 	@scripts/deps.sh lint
 	shellcheck -x $$(git ls-files '*.sh' .ci/run)
 	scripts/check_layers.sh
+	scripts/check_sources.sh
 
 format: ## clang-format the C++ files that differ from the last commit
 	@scripts/deps.sh format
