@@ -8,8 +8,8 @@
 
 #include "lib/base/error.h"
 #include "lib/io/safetensors.h"
-#include "lib/model/weights/convert.h"
-#include "lib/model/weights/pattern.h"
+#include "lib/weights/convert.h"
+#include "lib/weights/pattern.h"
 #include "tests/support/catch.h"
 
 namespace {

@@ -10,8 +10,8 @@
 #include "lib/base/error.h"
 #include "lib/io/json_file.h"
 #include "lib/io/safetensors.h"
-#include "lib/model/weights/change.h"
-#include "lib/model/weights/convert.h"
+#include "lib/weights/change.h"
+#include "lib/weights/convert.h"
 #include "tests/support/catch.h"
 
 // Swin Transformers and Mask2Former: names as real modules of other programs have them (tests/fixtures/weights/names.json).

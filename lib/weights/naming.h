@@ -4,7 +4,7 @@
 #include <string_view>
 #include <vector>
 
-#include "lib/model/weights/pattern.h"
+#include "lib/weights/pattern.h"
 
 namespace iuq::weights {
 
