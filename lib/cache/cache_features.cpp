@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <array>
 #include <filesystem>
-#include <future>
 #include <map>
 #include <nlohmann/json.hpp>
 
@@ -13,6 +12,7 @@
 #include "lib/base/digest.h"
 #include "lib/base/error.h"
 #include "lib/base/log.h"
+#include "lib/base/prefetcher.h"
 #include "lib/base/progress.h"
 #include "lib/base/rng.h"
 #include "lib/base/signals.h"
@@ -179,19 +179,16 @@ void cache_features(const CacheJob& job, const Backbone& backbone, FeatureTables
   const int64_t kept = images - static_cast<int64_t>(missing.size());
   if (kept > 0) log::info(cat("going on after ", kept, " of ", images, " images"));
 
-  const auto load = [&](int64_t n) {
-    const int64_t id = writer.tables().rows[static_cast<size_t>(n * views)].image_id;
-    return std::async(std::launch::async, [&job, index = job.dataset.image_index(id)] {
-      return view::load_image(job.dataset, index, job.images, job.input, job.input.short_side.back()).image;
-    });
-  };
+  std::vector<int64_t> indices;  // of the missing images, in the dataset
+  for (const int64_t n : missing) {
+    indices.push_back(job.dataset.image_index(writer.tables().rows[static_cast<size_t>(n * views)].image_id));
+  }
+  Prefetcher<at::Tensor> loaded(missing.size(), [&](size_t k) {
+    return view::load_image(job.dataset, indices[k], job.images, job.input, job.input.short_side.back()).image;
+  });
   Progress progress(images, "image", kept);
-  std::future<at::Tensor> next;
-  if (!missing.empty()) next = load(missing[0]);
   for (size_t k = 0; k < missing.size(); ++k) {
-    const at::Tensor image = next.get();
-    if (k + 1 < missing.size()) next = load(missing[k + 1]);
-    write_image(job, backbone, image, missing[k] * views, writer);
+    write_image(job, backbone, loaded.next(), missing[k] * views, writer);
     const auto done = static_cast<int64_t>(k) + 1;
     if (done % kImagesPerFlush == 0 || stop_requested()) writer.flush();
     if (done < static_cast<int64_t>(missing.size())) throw_if_stopped("run again with --resume to go on");
