@@ -11,7 +11,8 @@
 #   DEVICE     where networks run: cpu (default), cuda, cuda:N or auto
 #   SHARDS     parts that feature caching is cut into (default 1)
 #   RUNS       folder of the outputs (default runs)      TOOLS   folder of the tools (default build/bin)
-# Sets CONFIG, RUN, CONFIG_FLAGS, DEVICE_FLAGS and the functions stage, done_file, variant, require_data and finish.
+# Sets CONFIG, RUN, CONFIG_FLAGS, DEVICE_FLAGS and the functions stage, done_file, variant, has_section, require_data and
+# finish.
 # shellcheck shell=bash
 set -euo pipefail
 export LC_ALL=C
@@ -51,6 +52,11 @@ CONFIG_FLAGS=(-c "$CONFIG" ${MODEL:+--variant "$MODEL"})
 DEVICE_FLAGS=(${DEVICE:+--device "$DEVICE"})
 # variant NAME   CONFIG_FLAGS's variants and one more, as one list: they apply in order
 variant() { printf '%s' "${MODEL:+$MODEL,}$1"; }
+# has_section NAME   whether the config has this section. It looks at the text, not with a tool: DRY=1 works before any is built.
+has_section() {
+  grep -oE '"([^"\\]|\\.)*"|[][{}]' "$CONFIG" | awk -v name="\"$1\"" '
+    /^[[{]/ { ++depth } /^[]}]/ { --depth } depth == 1 && $0 == name { found = 1 } END { exit !found }'
+}
 # require_data   ends the recipe unless DATA is a folder with annotations
 require_data() {
   [[ -n ${DATA:-} ]] || die 64 "set DATA to the folder with annotations/ and the images"

@@ -3,7 +3,7 @@
 #   DATA_DONE                   the done file that stands for all of these
 #   BASE_WEIGHTS, WEIGHTS_DONE  optional: what 15-base starts from, and the done file that stands for it
 #   EVAL_FLAGS                  optional: how 60-ap judges
-# A config with "cache.views" trains control and method on cached features, and method with mined negatives; without, both
+# A config with a section "cache" trains control and method on cached features, and method with mined negatives; without, both
 # train end to end on images, and the negatives of method are those of its memory alone.
 # Three trainings are compared: base, which the others continue; control, with the same images and steps as method but
 # the base losses only; method. What control lacks is the method, and nothing else.
@@ -19,7 +19,7 @@ stage 15-base -n 1 "$CONFIG" "$DATA_DONE" ${WEIGHTS_DONE:+"$WEIGHTS_DONE"} -- \
 
 MADE_FOR_CONTROL=("$(done_file 15-base)") CONTROL_FLAGS=()
 MADE_FOR_METHOD=() METHOD_FLAGS=()
-if pipelines/json_numbers.sh "$CONFIG" | awk '$1 == "cache.views" { found = 1 } END { exit !found }'; then
+if has_section cache; then
   # shellcheck source=pipelines/cached.sh
   source pipelines/cached.sh
 fi

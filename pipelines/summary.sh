@@ -10,15 +10,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 run=$1
 shift
 metrics=(AP AP50 AP75 APs APm APl)
-if pipelines/json_numbers.sh "$run/$1/ap.json" | awk '$1 == "stats.APr" { found = 1 } END { exit !found }'; then
-  metrics+=(APr APc APf)  # rare, common and frequent categories
-fi
-
-# value NAME METRIC   of the masks, the only ones that 60-ap judges. All is read: who leaves a pipe early kills its writer.
-value() {
-  pipelines/json_numbers.sh "$run/$1/ap.json" | awk -F '\t' -v path="stats.$2" '$1 == path && !found { print $2; found = 1 }
-    END { exit !found }' || { echo "summary: error: $run/$1/ap.json has no number stats.$2" >&2; exit 65; }
-}
+protocol=$(iuq-info --get config.protocol "$run/$1/ap.json")
+[[ $protocol != lvis ]] || metrics+=(APr APc APf)  # rare, common and frequent categories
 
 seconds() {
   awk -F '\t' '
@@ -33,8 +26,11 @@ headline='' results=''
 table=$(printf '%-10s' "mask AP %"; printf '%7s' "${metrics[@]}")
 for name in "$@"; do
   fields='' row=$(printf '%-10s' "$name")
-  for metric in "${metrics[@]}"; do
-    number=$(value "$name" "$metric")
+  # Of the masks, the only ones that 60-ap judges.
+  numbers=$(iuq-info "${metrics[@]/#/--get=stats.}" "$run/$name/ap.json")
+  mapfile -t numbers <<<"$numbers"
+  for i in "${!metrics[@]}"; do
+    metric=${metrics[i]} number=${numbers[i]}
     [[ $metric != AP ]] || headline+="\"${name}_ap\": $number, "
     fields+=", \"$metric\": $number"
     row+=$(awk -v x="$number" 'BEGIN { if (x < 0) printf "%7s", "-"; else printf "%7.1f", 100 * x }')

@@ -17,7 +17,7 @@ mapfile -d '' -t files < <(find lib tools -type f \( -name '*.h' -o -name '*.cpp
 
 awk '
 BEGIN {
-  count = split("base;mask io;data eval;view;nn;model cache;uniq;train infer info", line, ";")
+  count = split("base;mask io;data eval;view;nn;model cache weights;uniq;train infer info", line, ";")
   for (i = 1; i <= count; ++i) {
     n = split(line[i], area, " ")
     for (j = 1; j <= n; ++j) level[area[j]] = i
@@ -41,7 +41,6 @@ FNR == 1 {
   tool = part[1] == "tools"
   own = tool ? "tools" : part[2]
   header = FILENAME ~ /\.h(\.in)?$/
-  weights = FILENAME ~ /^lib\/model\/weights\//
   if (!tool && !(own in level)) bad("area \"" own "\" is not in the layer picture (scripts/check_layers.sh)")
 }
 
@@ -56,8 +55,8 @@ FNR == 1 {
     split(name, part, "/")
     other = part[2]
     if (!(other in level)) bad("\"" name "\" is of no known area")
-    else if (weights && other != "base" && other != "io" && name !~ /^lib\/model\/weights\//)
-      bad("lib/model/weights may use base and io only, not \"" name "\"")
+    else if (own == "weights" && other != own && other != "base" && other != "io")
+      bad("weights works on files: it may use base and io only, not \"" name "\"")
     else if (!tool && other != own && level[other] == level[own]) bad(own " and its sibling " other " must not see each other")
     else if (!tool && other != own && level[other] > level[own]) bad(own " is below " other " and must not include it")
   } else if (name ~ /^tools\// && !tool) {
@@ -70,6 +69,7 @@ FNR == 1 {
   if (name ~ /^(hdf5|H5[A-Za-z]*)(_hl)?\.h$/ && own != "io") bad("HDF5 stays in io")
   if (name ~ /^CLI\// && !tool) bad("CLI11 stays in tools")
   if (name ~ /^(torch|ATen|c10)\// && !tool && level[own] < level["view"]) bad("LibTorch begins at view, not in " own)
+  if (name ~ /^(torch|ATen|c10)\// && own == "weights") bad("weights needs no LibTorch")
   if (name == "torch/torch.h" && header) bad("torch/torch.h takes half a minute to parse; headers take ATen/core/Tensor.h")
 }
 

@@ -5,7 +5,7 @@
 #include "lib/base/error.h"
 #include "lib/base/log.h"
 #include "lib/io/safetensors.h"
-#include "lib/model/weights/convert.h"
+#include "lib/weights/convert.h"
 #include "tools/cli/tool.h"
 
 namespace {

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <array>
 #include <filesystem>
-#include <future>
 #include <map>
 #include <nlohmann/json.hpp>
 
@@ -13,15 +12,19 @@
 #include "lib/base/digest.h"
 #include "lib/base/error.h"
 #include "lib/base/log.h"
+#include "lib/base/prefetcher.h"
 #include "lib/base/progress.h"
 #include "lib/base/rng.h"
 #include "lib/base/signals.h"
+#include "lib/cache/feature_store.h"
 #include "lib/cache/feature_writer.h"
 #include "lib/data/annotations.h"
 #include "lib/data/image.h"
 #include "lib/io/atomic_file.h"
 #include "lib/io/provenance.h"
 #include "lib/view/scene.h"
+
+// Threads: one of a Prefetcher reads and resizes images; the backbone, the file and the log belong to the calling thread.
 
 namespace iuq::cache {
 namespace {
@@ -41,10 +44,6 @@ view::Size valid_size(const CacheJob& job, const data::Image& image) {
 std::array<double, 6> numbers_of(const view::ViewTransform& g) {
   return {g.x.scale, g.x.offset, g.y.scale, g.y.offset, static_cast<double>(g.size.height),
           static_cast<double>(g.size.width)};
-}
-
-view::ViewTransform transform_of(const std::array<double, 6>& t) {
-  return {{t[0], t[1]}, {t[2], t[3]}, {static_cast<int64_t>(t[4]), static_cast<int64_t>(t[5])}};
 }
 
 // All views of an image. A drawn view that the image already has is drawn again, a few times: small canvases have few.
@@ -74,7 +73,7 @@ void write_image(const CacheJob& job, const Backbone& backbone, const at::Tensor
   for (int64_t begin = 0; begin < views; begin += batch) {
     std::vector<at::Tensor> inputs;
     for (int64_t v = begin; v < std::min(views, begin + batch); ++v) {
-      const auto transform = transform_of(writer.tables().rows[static_cast<size_t>(first + v)].transform);
+      const auto transform = transform_of(writer.tables().rows[static_cast<size_t>(first + v)]);
       inputs.push_back(transform.is_identity() ? source : transform.apply_image(source));
     }
     const std::vector<at::Tensor> levels = backbone.features(at::stack(inputs));
@@ -150,7 +149,7 @@ bool is_cached(const std::string& output, const io::Provenance& wanted, bool for
     existing = nlohmann::json::parse(tables.provenance);
   }
   const bool up_to_date = io::is_up_to_date(output, existing, wanted, force);
-  // Beside a complete file a partial one is of no use: the run died between the two last steps.
+  // A partial file beside a complete one is left over from a run that was killed between its two last steps.
   if (up_to_date || force) std::filesystem::remove(FeatureWriter::partial_path(output));
   return up_to_date;
 }
@@ -179,19 +178,16 @@ void cache_features(const CacheJob& job, const Backbone& backbone, FeatureTables
   const int64_t kept = images - static_cast<int64_t>(missing.size());
   if (kept > 0) log::info(cat("going on after ", kept, " of ", images, " images"));
 
-  const auto load = [&](int64_t n) {
-    const int64_t id = writer.tables().rows[static_cast<size_t>(n * views)].image_id;
-    return std::async(std::launch::async, [&job, index = job.dataset.image_index(id)] {
-      return view::load_image(job.dataset, index, job.images, job.input, job.input.short_side.back()).image;
-    });
-  };
+  std::vector<int64_t> indices;  // of the missing images, in the dataset
+  for (const int64_t n : missing) {
+    indices.push_back(job.dataset.image_index(writer.tables().rows[static_cast<size_t>(n * views)].image_id));
+  }
+  Prefetcher<at::Tensor> loaded(missing.size(), [&](size_t k) {
+    return view::load_image(job.dataset, indices[k], job.images, job.input, job.input.short_side.back()).image;
+  });
   Progress progress(images, "image", kept);
-  std::future<at::Tensor> next;
-  if (!missing.empty()) next = load(missing[0]);
   for (size_t k = 0; k < missing.size(); ++k) {
-    const at::Tensor image = next.get();
-    if (k + 1 < missing.size()) next = load(missing[k + 1]);
-    write_image(job, backbone, image, missing[k] * views, writer);
+    write_image(job, backbone, loaded.next(), missing[k] * views, writer);
     const auto done = static_cast<int64_t>(k) + 1;
     if (done % kImagesPerFlush == 0 || stop_requested()) writer.flush();
     if (done < static_cast<int64_t>(missing.size())) throw_if_stopped("run again with --resume to go on");

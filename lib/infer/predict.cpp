@@ -3,12 +3,12 @@
 #include <torch/types.h>
 
 #include <chrono>
-#include <future>
 #include <nlohmann/json.hpp>
 
 #include "lib/base/config.h"
 #include "lib/base/error.h"
 #include "lib/base/log.h"
+#include "lib/base/prefetcher.h"
 #include "lib/base/progress.h"
 #include "lib/base/signals.h"
 #include "lib/cache/feature_store.h"
@@ -19,10 +19,14 @@
 #include "lib/infer/results_writer.h"
 #include "lib/io/provenance.h"
 
+// Threads: those of a Prefetcher read images or features; the network, the results and the log belong to the calling thread.
+
 namespace iuq::infer {
 namespace {
 
-// What one image needs before it meets the network; made a step ahead on another thread.
+constexpr size_t kImagesAhead = 2;  // read at once, each on a thread: a small network is faster than one thread that decodes
+
+// What one image needs before it goes through the network.
 struct Input {
   int64_t index = 0;
   view::Scene scene;         // image mode
@@ -41,9 +45,9 @@ void check_categories(const data::Dataset& dataset, const model::Checkpoint& che
   }
 }
 
-// A checkpoint says itself what model it is.
+// A checkpoint states its own model, which counts, whatever the config says.
 void warn_of_other_model(const PredictJob& job, const model::Checkpoint& checkpoint) {
-  model::effective_model_config(job.segmenter);  // refuses what it does not know
+  model::effective_model_config(job.segmenter);  // throws for unknown keys
   nlohmann::json wanted = checkpoint.model;
   wanted.merge_patch(job.segmenter);
   const nlohmann::json differences = nlohmann::json::diff(checkpoint.model, wanted);
@@ -65,52 +69,21 @@ io::Provenance provenance_of(const PredictJob& job, const model::Checkpoint& che
   return provenance;
 }
 
-/// The images of the shard in order, each read while the one before is in the network.
-class InputQueue {
- public:
-  InputQueue(const PredictJob& job, const data::Dataset& dataset, view::InputConfig input,
-             const cache::FeatureStore* store)
-      : job_(job), dataset_(dataset), input_(std::move(input)), store_(store) {
-    for (int64_t i = 0; i < static_cast<int64_t>(dataset.images().size()); ++i) {
-      if (job.shard.owns(i)) order_.push_back(i);
-    }
-    start();
+Input load_input(const PredictJob& job, const data::Dataset& dataset, const view::InputConfig& input,
+                 const cache::FeatureStore* store, int64_t index) {
+  Input in;
+  in.index = index;
+  const data::Image& image = dataset.images()[static_cast<size_t>(index)];
+  if (store) {
+    in.stored = store->read(image.id, 0);
+    if (job.predict.flip_test) in.mirrored = store->read(image.id, 1);
+  } else {
+    in.scene = view::load_image(dataset, index, job.images, input, input.short_side.back());
   }
-  size_t size() const { return order_.size(); }
-  Input next() {
-    auto ready = std::move(coming_);
-    ++position_;
-    start();
-    return ready.get();
-  }
+  return in;
+}
 
- private:
-  void start() {
-    if (position_ < order_.size()) coming_ = std::async(std::launch::async, [this, i = order_[position_]] { return load(i); });
-  }
-  Input load(int64_t index) const {
-    Input in;
-    in.index = index;
-    const data::Image& image = dataset_.images()[static_cast<size_t>(index)];
-    if (store_) {
-      in.stored = store_->read(image.id, 0);
-      if (job_.predict.flip_test) in.mirrored = store_->read(image.id, 1);
-    } else {
-      in.scene = view::load_image(dataset_, index, job_.images, input_, input_.short_side.back());
-    }
-    return in;
-  }
-
-  const PredictJob& job_;
-  const data::Dataset& dataset_;
-  view::InputConfig input_;
-  const cache::FeatureStore* store_;
-  std::vector<int64_t> order_;
-  size_t position_ = 0;
-  std::future<Input> coming_;
-};
-
-// Looks at the image once, or a second time mirrored.
+// What the network finds in an image; with flip_test in its mirror image as well, merged.
 std::vector<Detection> find(const PredictJob& job, const Input& in, view::Size original, Predictor& predictor, bool cached) {
   const int64_t most = job.predict.max_detections;
   const view::Size canvas = cached ? in.stored.canvas : view::Size{in.scene.image.size(1), in.scene.image.size(2)};
@@ -127,16 +100,16 @@ std::vector<Detection> find(const PredictJob& job, const Input& in, view::Size o
   return merge_detections(std::move(found), std::move(mirrored), job.predict.flip_iou, most);
 }
 
-void run(const PredictJob& job, const data::Dataset& dataset, Predictor& predictor, InputQueue& queue,
+void run(const PredictJob& job, const data::Dataset& dataset, Predictor& predictor, Prefetcher<Input>& inputs,
          const cache::FeatureStore* store, ResultsWriter& writer, PredictReport& report) {
-  Progress progress(static_cast<int64_t>(queue.size()), "image");
+  Progress progress(static_cast<int64_t>(inputs.count()), "image");
   const auto start = std::chrono::steady_clock::now();
-  for (size_t i = 0; i < queue.size(); ++i) {
+  for (size_t i = 0; i < inputs.count(); ++i) {
     throw_if_stopped("nothing was written; run the same command again");
     std::vector<Detection> found;
     int64_t index = 0;
     try {
-      const Input in = queue.next();
+      const Input in = inputs.next();
       index = in.index;
       const data::Image& image = dataset.images()[static_cast<size_t>(index)];
       found = find(job, in, {image.height, image.width}, predictor, store != nullptr);
@@ -224,9 +197,14 @@ PredictReport predict(const PredictJob& job, const std::string& output, bool for
     return report;
   }
   Predictor predictor(std::move(checkpoint), job.device);
-  InputQueue queue(job, dataset, input, store.get());
+  std::vector<int64_t> images;  // of the shard
+  for (int64_t i = 0; i < std::ssize(dataset.images()); ++i) {
+    if (job.shard.owns(i)) images.push_back(i);
+  }
+  const auto load = [&](size_t n) { return load_input(job, dataset, input, store.get(), images[n]); };
+  Prefetcher<Input> inputs(images.size(), load, kImagesAhead, kImagesAhead);
   ResultsWriter writer(output);
-  run(job, dataset, predictor, queue, store.get(), writer, report);
+  run(job, dataset, predictor, inputs, store.get(), writer, report);
   writer.finish();
   io::write_sidecar(output, provenance);
   report.detections = writer.count();

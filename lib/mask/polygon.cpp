@@ -90,7 +90,7 @@ class Crossings {
   std::vector<Crossing>& out_;
 };
 
-// Column-major pixel indices, ascending: column by column, of which each has two crossings or few.
+// Column-major pixel indices, ascending: column by column; most columns have two crossings.
 std::vector<uint32_t> sorted_places(const std::vector<Crossing>& crossings, uint32_t height) {
   const auto by_column = [](const Crossing& a, const Crossing& b) { return a.column < b.column; };
   const auto [left, right] = std::minmax_element(crossings.begin(), crossings.end(), by_column);
@@ -104,7 +104,7 @@ std::vector<uint32_t> sorted_places(const std::vector<Crossing>& crossings, uint
   return places;
 }
 
-// Sorted crossings to runs; two crossings at one place cancel, which is the even-odd rule.
+// Sorted crossings to runs; two crossings at the same pixel cancel, which is the even-odd rule.
 void to_runs(std::vector<uint32_t>& places, std::vector<uint32_t>& counts) {
   counts.reserve(places.size());
   uint32_t before = 0;
@@ -144,12 +144,6 @@ Rle from_polygons(const std::vector<std::vector<double>>& polygons, int64_t heig
   std::vector<Rle> parts;
   for (const auto& polygon : polygons) parts.push_back(from_polygon(polygon.data(), polygon.size(), height, width));
   return merge(parts, /*intersect=*/false);
-}
-
-Rle from_box(const Box& box, int64_t height, int64_t width) {
-  const double x0 = box[0], y0 = box[1], x1 = box[0] + box[2], y1 = box[1] + box[3];
-  const double corners[] = {x0, y0, x0, y1, x1, y1, x1, y0};
-  return from_polygon(corners, 8, height, width);
 }
 
 }  // namespace iuq::mask

@@ -29,8 +29,8 @@ void check(const Rle& rle);
 
 /// COCO's compressed counts: 5 bits a character, differences to the run two before from the fourth run on.
 std::string to_string(const Rle& rle);
-/// Error(kBadData) on a foreign character, a cut string, or a run that is negative or exceeds 32 bits. Whether the runs
-/// fill the image is check()'s question.
+/// Error(kBadData) on a foreign character, a cut string, or a run that is negative or exceeds 32 bits. It does not look whether
+/// the runs fill the image; check() does.
 Rle from_string(std::string_view text, int64_t height, int64_t width);
 /// The same for counts alone, into storage that is kept between calls.
 void counts_from_string(std::string_view text, std::vector<uint32_t>& counts);
@@ -38,8 +38,6 @@ void counts_from_string(std::string_view text, std::vector<uint32_t>& counts);
 /// Each polygon is x0, y0, x1, y1, ... in pixels. Even-odd inside a part, parts united; no part is the empty mask; an
 /// odd last number is dropped. Error(kBadData) on a coordinate that is not finite or beyond +-1e7.
 Rle from_polygons(const std::vector<std::vector<double>>& polygons, int64_t height, int64_t width);
-/// The box as the polygon of its four corners.
-Rle from_box(const Box& box, int64_t height, int64_t width);
 
 /// Union or intersection. Nothing gives the 0 x 0 mask, one mask itself, masks of unequal size the 0 x 0 mask.
 Rle merge(const std::vector<Rle>& rles, bool intersect);
@@ -65,11 +63,8 @@ Rle boundary(const Rle& rle, uint32_t distance);
 /// -1 where they do but the sizes of the images differ.
 double iou(const Rle& dt, const Rle& gt, bool crowd);
 double iou(const Box& dt, const Box& gt, bool crowd);
-/// [D, G] row-major. `iscrowd` has G entries.
-std::vector<double> iou(const std::vector<Rle>& dt, const std::vector<Rle>& gt, const std::vector<uint8_t>& iscrowd);
-std::vector<double> iou(const std::vector<Box>& dt, const std::vector<Box>& gt, const std::vector<uint8_t>& iscrowd);
 
-/// What a mask brings along to each comparison.
+/// What is computed once for a mask and used in each comparison with another.
 struct Foreground {
   uint32_t area = 0;
   bool has_empty_run = false;  // other than the first: the reference's walk may end early at such a place

@@ -3,10 +3,11 @@
 #include <torch/types.h>
 
 #include <algorithm>
-#include <deque>
-#include <future>
+#include <map>
+#include <mutex>
 
 #include "lib/base/error.h"
+#include "lib/base/prefetcher.h"
 #include "lib/base/rng.h"
 #include "lib/cache/feature_store.h"
 #include "lib/data/annotations.h"
@@ -160,39 +161,40 @@ std::unique_ptr<BatchSource> cached_source(const SourceOptions& options,
   return std::make_unique<CachedSource>(options, std::move(store));
 }
 
+// Threads: next() belongs to the training loop; batches are made on those of the prefetcher, which call images_of().
+// Invariant: the plan has been asked for the steps before next_step, in order; those not yet made are in `planned`.
+// Locks: `mutex` guards plan, next_step and planned, and is held while an epoch is planned. BatchSource::make() runs
+// without it.
 struct Loader::State {
+  State(const BatchSource& batch_source, BatchPlan batch_plan, int64_t first_step, int64_t last_step, size_t ahead)
+      : source(batch_source), plan(std::move(batch_plan)), next_step(first_step),
+        batches(static_cast<size_t>(std::max<int64_t>(0, last_step - first_step)),
+                [this, first_step](size_t n) { return make(first_step + static_cast<int64_t>(n)); }, ahead, ahead) {}
+
+  Batch make(int64_t step) { return source.make(images_of(step), step); }
+
+  // A plan goes forward only, but a thread may ask for its step before another has asked for an earlier one.
+  std::vector<int64_t> images_of(int64_t step) {
+    const std::lock_guard lock(mutex);
+    for (; next_step <= step; ++next_step) planned[next_step] = plan.at(next_step);
+    return std::move(planned.extract(step).mapped());
+  }
+
   const BatchSource& source;
+  std::mutex mutex;
   BatchPlan plan;
   int64_t next_step;
-  int64_t last_step;
-  size_t ahead;
-  std::deque<std::future<Batch>> coming;
-
-  void fill() {
-    while (coming.size() < ahead && next_step < last_step) {
-      // The plan is not for several threads; only the batch itself is made beside the training step.
-      coming.push_back(std::async(std::launch::async, [this, images = plan.at(next_step), step = next_step] {
-        return source.make(images, step);
-      }));
-      ++next_step;
-    }
-  }
+  std::map<int64_t, std::vector<int64_t>> planned;  // step -> its images
+  Prefetcher<Batch> batches;                        // last: its threads use all of the above
 };
 
 Loader::Loader(const BatchSource& source, BatchPlan plan, int64_t first_step, int64_t steps, int threads)
-    : state_(std::make_unique<State>(State{source, std::move(plan), first_step, steps,
-                                           static_cast<size_t>(std::clamp(threads, 1, 8)), {}})) {}
+    : state_(std::make_unique<State>(source, std::move(plan), first_step, steps,
+                                     static_cast<size_t>(std::clamp(threads, 1, 8)))) {}
 
 Loader::~Loader() = default;
 
-Batch Loader::next() {
-  state_->fill();
-  IUQ_ASSERT(!state_->coming.empty());
-  Batch batch = state_->coming.front().get();
-  state_->coming.pop_front();
-  state_->fill();
-  return batch;
-}
+Batch Loader::next() { return state_->batches.next(); }
 
 Batch to_device(Batch batch, c10::Device device) {
   if (batch.images.defined()) batch.images = batch.images.to(device);

@@ -59,8 +59,11 @@ std::unique_ptr<BatchSource> cached_source(const SourceOptions& options, std::sh
 /// Makes the batches of steps first, first + 1, ... a few ahead, in order.
 class Loader {
  public:
+  /// Batches of steps first_step .. steps - 1, up to `threads` (clamped to 1..8) of them being made at once on threads of their
+  /// own, where the plan is asked as well, by one thread at a time. `source` must outlive the loader.
   Loader(const BatchSource& source, BatchPlan plan, int64_t first_step, int64_t steps, int threads);
   ~Loader();
+  /// The next one, waiting for it if need be. Throws what making it threw.
   Batch next();
 
  private:

@@ -8,21 +8,12 @@
 
 namespace iuq::uniq {
 
-ImageStream::ImageStream(const MineJob& job, std::vector<int64_t> indices) : job_(job), indices_(std::move(indices)) {
-  prefetch();
-}
+ImageStream::ImageStream(const MineJob& job, std::vector<int64_t> indices)
+    : job_(job), indices_(std::move(indices)), loaded_(indices_.size(), [this](size_t n) { return load(indices_[n]); }) {}
 
 std::optional<LoadedImage> ImageStream::next() {
-  if (!next_.valid()) return std::nullopt;
-  LoadedImage image = next_.get();
-  prefetch();
-  return image;
-}
-
-void ImageStream::prefetch() {
-  if (position_ == indices_.size()) return;
-  const int64_t index = indices_[position_++];
-  next_ = std::async(std::launch::async, [this, index] { return load(index); });
+  if (loaded_.done()) return std::nullopt;
+  return loaded_.next();
 }
 
 LoadedImage ImageStream::load(int64_t index) const {

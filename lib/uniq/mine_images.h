@@ -1,10 +1,10 @@
 #pragma once
 
 #include <cstdint>
-#include <future>
 #include <optional>
 #include <vector>
 
+#include "lib/base/prefetcher.h"
 #include "lib/uniq/mine.h"
 #include "lib/view/scene.h"
 
@@ -24,13 +24,11 @@ class ImageStream {
   std::optional<LoadedImage> next();
 
  private:
-  void prefetch();
   LoadedImage load(int64_t index) const;
 
   const MineJob& job_;
-  std::vector<int64_t> indices_;
-  size_t position_ = 0;
-  std::future<LoadedImage> next_;
+  const std::vector<int64_t> indices_;
+  Prefetcher<LoadedImage> loaded_;
 };
 
 /// What the segmenter makes of one image.

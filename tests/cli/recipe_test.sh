@@ -1,5 +1,7 @@
 #!/usr/bin/env bash
-# The recipes with stand-in tools: every stage gets what an earlier one made, and the summary is right.
+# The recipes with stand-in tools: every stage gets what an earlier one made, and the summary is right. iuq-info is the real
+# one, as the summary is made of what it reads.
+# usage: recipe_test.sh FOLDER_OF_TOOLS
 set -uo pipefail
 source_dir=$(realpath "$(dirname "${BASH_SOURCE[0]}")/../..")
 # shellcheck source=tests/cli/check.sh
@@ -9,9 +11,12 @@ unset FROM TO DRY FORCE MODEL DEVICE SHARDS LAUNCH RECIPE BUILD ONLY WEIGHTS
 export CALLS=$TMP/calls RUNS=$TMP/runs TOOLS=$TMP/bin
 OUTPUT=$TMP/output
 mkdir "$TMP/bin"
+ln -s "$(realpath "$1")/iuq-info" "$TMP/bin/iuq-info"
 for tool in synth train cache mine predict eval convert; do
   ln -s "$source_dir/tests/cli/stand_in.sh" "$TMP/bin/iuq-$tool"
 done
+
+METRICS=(AP AP50 AP75 APs APm APl)
 
 recipe() {
   local name=$1
@@ -33,7 +38,8 @@ expect "the table has all three runs in percent" same "$(grep -cE '^(base|contro
 expect "the summary has the headline numbers" has "$RUNS/toy/summary.json" '"base_ap": 0.25, "control_ap": 0.25, "method_ap": 0.25'
 expect "the summary has the seconds of each stage" has "$RUNS/toy/summary.json" '"41-method": '
 expect "the summary has the version" has "$RUNS/toy/summary.json" '"versions": {"iuq": "0.0.0 (stand-in)", "built_with": "stand-ins"}'
-expect "the summary is JSON with 6 numbers a run" same "$("$source_dir/pipelines/json_numbers.sh" "$RUNS/toy/summary.json" | grep -c '^results\.')" 18
+expect "the summary has the 6 numbers of a run as its ap.json writes them" same \
+  "$("$TOOLS/iuq-info" "${METRICS[@]/#/--get=results.control.}" "$RUNS/toy/summary.json" | tr '\n' ' ')" "0.25 5e-1 0.2 -1 0.3 0.4 "
 recipe toy
 expect "a second run calls nothing" same "$(wc -l <"$CALLS")" 0
 expect "and still shows the table" has "$OUTPUT" "method"
@@ -70,10 +76,15 @@ echo '{}' | tee "$TMP/lvis/annotations/lvis_v1_train.json" >"$TMP/lvis/annotatio
 recipe solov2-r50-lvis DATA="$TMP/lvis" WEIGHTS="$TMP/r50.pth"
 expect "lvis runs" same "$rc" 0
 expect "lvis judges as LVIS does" same "$(grep -c '^iuq-eval .*lvis_v1_val.json.* --style lvis ' "$CALLS")" 3
+expect "its table has the groups of categories" has "$OUTPUT" "APr    APc    APf"
+expect "and its summary too" same "$("$TOOLS/iuq-info" --get results.method.APf "$RUNS/solov2-r50-lvis/summary.json")" 0.7
 expect "lvis finds images by the folders that the annotations name" has "$CALLS" "--images $TMP/lvis --"
 
-printf '%s' '{"a": [1, {"b": -2.5e-3}, [3]], "c \" : {": "x, 7", "d": {"e": true, "f": null, "g": 4}}' >"$TMP/numbers.json"
-expect "json_numbers names each number by its path" same \
-  "$("$source_dir/pipelines/json_numbers.sh" "$TMP/numbers.json" | tr '\t\n' '= ')" "a.0=1 a.1.b=-2.5e-3 a.2.0=3 d.g=4 "
+printf 'source "%s/pipelines/common.sh"\nhas_section cache\n' "$source_dir" >"$TMP/sections.sh"
+# cached CONFIG_TEXT   whether a recipe with this config has a section "cache"
+cached() { printf '%s' "$1" >"$TMP/sections.json"; bash "$TMP/sections.sh" 2>"$TMP/stderr"; }
+expect "a section is found however the config is laid out" cached $'{"a": [{"b": {}}],\n"cache" : {}}'
+expect "a key of that name within a variant is no section" same "$(cached '{"variants": {"mini": {"cache": {"views": 3}}}}'; echo $?)" 1
+expect "nor is the word in a text" same "$(cached '{"about": "no \"cache\": { here", "b": ["cache"]}'; echo $?)" 1
 
 check_end

@@ -32,9 +32,11 @@ case $tool in
     mkdir -p "$(dirname "$output")"
     echo features >"$output"
     ;;
-  eval)  # with more after the numbers that are wanted than a pipe holds
-    printf '{"per_category": [{"AP": 0.9}], "stats": {"AP": 0.25, "AP50": 5e-1, "AP75": 0.2, "APs": -1, "APm": 0.3, "APl": 0.4}, "x": [%s0]}\n' \
-      "$(printf '0,%.0s' {1..8000})" >"$output"
+  eval)
+    protocol=coco more=
+    [[ " $* " != *" --style lvis "* ]] || protocol=lvis more=', "APr": 0.5, "APc": 0.6, "APf": 0.7'
+    printf '{"config": {"protocol": "%s"}, "per_category": [{"AP": 0.9}],\n "stats": {"AP": 0.25, "AP50": 5e-1, "AP75": 0.2, "APs": -1, "APm": 0.3, "APl": 0.4%s}}\n' \
+      "$protocol" "$more" >"$output"
     ;;
   *) echo made >"$output" ;;
 esac

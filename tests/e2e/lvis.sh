@@ -21,7 +21,7 @@ pipelines/run.sh solov2-r50-lvis >"$WORK/table"
 grep -q 'APr *APc *APf' "$WORK/table" || fail "the table lacks the groups of categories"
 run=$RUNS/solov2-r50-lvis-mini
 for name in base control method; do
-  pipelines/json_numbers.sh "$run/$name/ap.json" | grep '^stats.APr' >/dev/null || fail "$name is not judged as LVIS is"
+  "$TOOLS/iuq-info" --get stats.APr "$run/$name/ap.json" >/dev/null || fail "$name is not judged as LVIS is"
   [[ -s $run/$name/predictions.json ]] || fail "$name has no predictions"
 done
 grep -q '"protocol": *"lvis"' "$run/method/ap.json" || fail "the protocol is not LVIS's"

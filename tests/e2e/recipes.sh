@@ -13,7 +13,8 @@ effective() {
   variants=$(IFS=,; echo "${*:2}")
   iuq-train -c "pipelines/$1.json" --variant "$variants" --print-config || fail "$1 with $variants"
 }
-numbers() { pipelines/json_numbers.sh /dev/stdin | sort; }
+# differing_keys CONFIG CONFIG   the keys of printed configs, a line each, that have another value
+differing_keys() { comm -3 <(sort <<<"$1") <(sort <<<"$2") | grep -oE '^\s*"[^"]+":' | tr -d '\t ":' | sort -u; }
 
 for config in pipelines/*.json; do
   recipe=$(basename "$config" .json)
@@ -22,9 +23,10 @@ for config in pipelines/*.json; do
   base=$(effective "$recipe" base) control=$(effective "$recipe" control) method=$(effective "$recipe" method)
   [[ $base != "$control" && $control != "$method" ]] || fail "$recipe: two variants are the same"
   # What control lacks is the method, and nothing else.
-  differences=$(comm -3 <(numbers <<<"$control") <(numbers <<<"$method") | cut -f 1,2 | grep -oE '[a-z][a-z_.]+' | sort -u)
-  [[ $differences == $'uniq.equi_weight\nuniq.inter_weight' ]] || fail "$recipe: control and method differ in ${differences//$'\n'/, }"
-  [[ $(numbers <<<"$base" | grep -cE '^uniq\.(equi|inter)_weight	0(\.0)?$') == 2 ]] || fail "$recipe: base has the method's terms"
+  differences=$(differing_keys "$control" "$method" | grep -vx batching)
+  [[ $differences == $'equi_weight\ninter_weight' ]] || fail "$recipe: control and method differ in ${differences//$'\n'/, }"
+  [[ $(iuq-info --get uniq.equi_weight --get uniq.inter_weight - <<<"$base") == $'0.0\n0.0' ]] ||
+    fail "$recipe: base has the method's terms"
   if grep -q '"mini"' "$config"; then effective "$recipe" mini base >/dev/null; effective "$recipe" mini method >/dev/null; fi
 done
 

@@ -1,4 +1,4 @@
-#include "lib/model/weights/change.h"
+#include "lib/weights/change.h"
 
 #include <cstring>
 

@@ -1,6 +1,6 @@
-#include "lib/model/weights/naming.h"
+#include "lib/weights/naming.h"
 
-#include "lib/model/weights/rules.h"
+#include "lib/weights/rules.h"
 
 namespace iuq::weights {
 namespace {

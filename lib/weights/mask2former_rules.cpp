@@ -1,4 +1,4 @@
-#include "lib/model/weights/rules.h"
+#include "lib/weights/rules.h"
 
 // Mask2Former's pixel decoder and transformer decoder. Our names are its authors', detectron2's. Source: models.md 5.3.
 namespace iuq::weights {

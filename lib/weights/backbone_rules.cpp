@@ -1,4 +1,4 @@
-#include "lib/model/weights/rules.h"
+#include "lib/weights/rules.h"
 
 // Sources: models.md 1.1 and 1.2; detectron2's tools/convert-torchvision-to-d2.py and checkpoint/c2_model_loading.py.
 namespace iuq::weights {

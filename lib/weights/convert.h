@@ -5,7 +5,7 @@
 
 #include "lib/io/provenance.h"
 #include "lib/io/tensor_file.h"
-#include "lib/model/weights/naming.h"
+#include "lib/weights/naming.h"
 
 namespace iuq::weights {
 

@@ -1,10 +1,9 @@
 #pragma once
 
 #include <string>
-#include <string_view>
 #include <vector>
 
-#include "lib/model/weights/pattern.h"
+#include "lib/weights/pattern.h"
 
 namespace iuq::weights {
 

@@ -3,7 +3,7 @@
 
 #include "lib/base/config.h"
 #include "lib/base/error.h"
-#include "lib/model/weights/naming.h"
+#include "lib/weights/naming.h"
 
 namespace iuq::weights {
 namespace {

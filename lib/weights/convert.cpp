@@ -1,4 +1,4 @@
-#include "lib/model/weights/convert.h"
+#include "lib/weights/convert.h"
 
 #include <algorithm>
 #include <cmath>
@@ -11,8 +11,8 @@
 #include "lib/io/mapped_file.h"
 #include "lib/io/safetensors.h"
 #include "lib/io/torch_file.h"
-#include "lib/model/weights/change.h"
-#include "lib/model/weights/complete.h"
+#include "lib/weights/change.h"
+#include "lib/weights/complete.h"
 
 namespace iuq::weights {
 namespace {

@@ -1,4 +1,4 @@
-#include "lib/model/weights/rules.h"
+#include "lib/weights/rules.h"
 
 // Swin Transformers. Our names are Microsoft's, which detectron2 and Mask2Former kept. Source: models.md 1.3.
 namespace iuq::weights {

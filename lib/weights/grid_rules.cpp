@@ -1,4 +1,4 @@
-#include "lib/model/weights/rules.h"
+#include "lib/weights/rules.h"
 
 // Heads of SOLOv2 and SOTR. Source: models.md 3.2 and 4.
 namespace iuq::weights {

@@ -1,4 +1,4 @@
-#include "lib/model/weights/rules.h"
+#include "lib/weights/rules.h"
 
 namespace iuq::weights {
 

@@ -3,7 +3,7 @@
 #include <string>
 #include <vector>
 
-#include "lib/model/weights/pattern.h"
+#include "lib/weights/pattern.h"
 
 // Tables of names by family of layers: ours on the left, another program's on the right. naming.cpp puts them together.
 namespace iuq::weights {

@@ -1,4 +1,4 @@
-#include "lib/model/weights/pattern.h"
+#include "lib/weights/pattern.h"
 
 #include <charconv>
 #include <cstdint>

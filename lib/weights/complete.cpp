@@ -1,4 +1,4 @@
-#include "lib/model/weights/complete.h"
+#include "lib/weights/complete.h"
 
 #include <cstring>
 #include <map>
