@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "lib/base/huge_pages.h"
-#include "lib/eval/parallel.h"
+#include "lib/base/parallel.h"
 
 namespace iuq::eval {
 namespace {

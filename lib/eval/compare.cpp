@@ -6,10 +6,10 @@
 #include <nlohmann/json.hpp>
 
 #include "lib/base/error.h"
+#include "lib/base/parallel.h"
 #include "lib/eval/detections.h"
 #include "lib/eval/ground_truth.h"
 #include "lib/eval/match.h"
-#include "lib/eval/parallel.h"
 #include "lib/eval/resample.h"
 
 namespace iuq::eval {

@@ -8,8 +8,8 @@
 #include <tuple>
 
 #include "lib/base/error.h"
+#include "lib/base/parallel.h"
 #include "lib/eval/overlaps.h"
-#include "lib/eval/parallel.h"
 
 namespace iuq::eval {
 namespace {

@@ -7,8 +7,8 @@
 #include <nlohmann/json.hpp>
 
 #include "lib/base/error.h"
+#include "lib/base/parallel.h"
 #include "lib/eval/overlaps.h"
-#include "lib/eval/parallel.h"
 #include "lib/eval/summary.h"
 
 namespace iuq::eval {

@@ -6,9 +6,9 @@
 #include <limits>
 
 #include "lib/base/huge_pages.h"
+#include "lib/base/parallel.h"
 #include "lib/eval/mask_iou.h"
 #include "lib/eval/overlaps.h"
-#include "lib/eval/parallel.h"
 
 namespace iuq::eval {
 namespace {
@@ -103,11 +103,16 @@ class Matcher {
   }
 
   double iou_of(const Detection& d, const Annotation& g) {
-    if (p_.type == IouType::kBbox) return mask::iou(d.box, g.box, g.crowd);
-    const double iou = masks_.with(g);
-    if (p_.type == IouType::kSegm || g.crowd || iou < p_.config.iou_thresholds[0]) return iou;
-    // A crowd has no boundary to be met.
-    return std::min(iou, boundary_iou(g));
+    switch (p_.type) {
+      case IouType::kSegm: return masks_.with(g);
+      case IouType::kBbox: return mask::iou(d.box, g.box, g.crowd);
+      case IouType::kBoundary: {
+        const double iou = masks_.with(g);
+        // A crowd is a region without outlines of its own.
+        return g.crowd || iou < p_.config.iou_thresholds[0] ? iou : std::min(iou, boundary_iou(g));
+      }
+    }
+    return 0;
   }
 
   double boundary_iou(const Annotation& g) {

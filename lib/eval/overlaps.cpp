@@ -25,7 +25,11 @@ CellsByImage by_image(const Problem& problem) {
 
 ImageView::ImageView(const Problem& problem, const CellsByImage& cells, const char* analysis)
     : p_(problem), cells_(cells) {
-  if (problem.type != IouType::kBoundary) return;
+  switch (problem.type) {
+    case IouType::kSegm:
+    case IouType::kBbox: return;
+    case IouType::kBoundary: break;
+  }
   throw Error(ErrorCode::kUsage, cat(analysis, " is not offered for boundary IoU; ask for segm or bbox"));
 }
 
@@ -75,8 +79,12 @@ void ImageView::find_overlaps() {
 }
 
 double ImageView::iou_of(const Detection& detection, const Annotation& annotation) {
-  if (p_.type == IouType::kBbox) return mask::iou(detection.box, annotation.box, annotation.crowd);
-  return masks_.with(annotation);
+  switch (p_.type) {
+    case IouType::kSegm: return masks_.with(annotation);
+    case IouType::kBbox: return mask::iou(detection.box, annotation.box, annotation.crowd);
+    case IouType::kBoundary: break;  // refused above
+  }
+  return 0;
 }
 
 }  // namespace iuq::eval

@@ -1,5 +1,6 @@
 #include "lib/eval/report.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
@@ -82,7 +83,7 @@ json config_of(const EvalConfig& config) {
   }
   if (!config.image_ids.empty()) out["image_ids"] = config.image_ids;
   if (!config.categories.empty()) out["categories"] = config.categories;
-  if (config.wants(IouType::kBoundary)) out["boundary_ratio"] = config.boundary_ratio;
+  if (std::any_of(config.iou_types.begin(), config.iou_types.end(), is_of_boundaries)) out["boundary_ratio"] = config.boundary_ratio;
   return out;
 }
 

@@ -6,8 +6,8 @@
 #include <limits>
 #include <numeric>
 
+#include "lib/base/parallel.h"
 #include "lib/base/rng.h"
-#include "lib/eval/parallel.h"
 
 namespace iuq::eval {
 namespace {
