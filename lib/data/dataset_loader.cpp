@@ -118,7 +118,9 @@ class DatasetLoader::Batch final : public io::RuleBatch {
   }
 };
 
-DatasetLoader::DatasetLoader(const std::string& path, int threads) : threads_(threads) { set_.path_ = path; }
+DatasetLoader::DatasetLoader(const std::string& path, int threads, size_t block) : threads_(threads), block_(block) {
+  set_.path_ = path;
+}
 
 void DatasetLoader::fail(const std::string& what) const {
   throw Error(ErrorCode::kBadData, cat("\"", set_.path_, "\": ", what));
@@ -133,7 +135,7 @@ void DatasetLoader::refuse(size_t annotation, const char* key, const std::string
 Dataset DatasetLoader::load() {
   std::vector<std::string> sections;
   for (const io::SectionRules& list : kLists) sections.push_back(list.section);
-  for (const std::string& section : io::ParallelRecords(set_.path_, sections, *this, threads_).finish()) {
+  for (const std::string& section : io::ParallelRecords(set_.path_, sections, *this, threads_, block_).finish()) {
     fail(cat("the section \"", section, "\" is missing; a COCO or LVIS file is an object with the lists \"images\", ",
              "\"annotations\" and \"categories\""));
   }

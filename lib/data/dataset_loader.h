@@ -16,7 +16,8 @@ namespace iuq::data {
 /// each for annotations of its own, when nothing else changes any more.
 class DatasetLoader final : public io::RecordConsumer {
  public:
-  DatasetLoader(const std::string& path, int threads);
+  /// `block`: bytes read at a time; the data set does not depend on it.
+  DatasetLoader(const std::string& path, int threads, size_t block = io::RecordPieces::kBlock);
   Dataset load();
 
   std::unique_ptr<io::RecordBatch> make_batch() override;
@@ -41,6 +42,7 @@ class DatasetLoader final : public io::RecordConsumer {
   [[noreturn]] void fail(const std::string& what) const;
 
   const int threads_;
+  const size_t block_;
   Dataset set_;
   std::vector<Pending> pending_;  // of the annotations
 };

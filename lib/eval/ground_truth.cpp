@@ -114,8 +114,8 @@ class Loader final : public io::RecordConsumer {
  public:
   Loader(const std::string& path, const EvalConfig& config) : path_(path), config_(config), rules_(config) {}
 
-  GroundTruth load() {
-    const auto missing = io::ParallelRecords(path_, kSections, *this, config_.threads).finish();
+  GroundTruth load(size_t block) {
+    const auto missing = io::ParallelRecords(path_, kSections, *this, config_.threads, block).finish();
     if (!missing.empty()) {
       throw Error(ErrorCode::kBadData, cat("\"", path_, "\" has no list \"", missing[0],
                                            "\"; annotations need images, categories and annotations"));
@@ -264,8 +264,8 @@ class Loader final : public io::RecordConsumer {
 
 }  // namespace
 
-GroundTruth load_ground_truth(const std::string& path, const EvalConfig& config) {
-  GroundTruth out = Loader(path, config).load();
+GroundTruth load_ground_truth(const std::string& path, const EvalConfig& config, size_t block) {
+  GroundTruth out = Loader(path, config).load(block);
   if (out.annotations.empty()) log::warning(cat("\"", path, "\" has no annotation that counts; every number will be -1"));
   return out;
 }
