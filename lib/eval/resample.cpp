@@ -43,11 +43,11 @@ RankedMatches::RankedMatches(const EvalInput& input, const MatchTable& table)
 }
 
 void RankedMatches::add(const EvalInput& input, const MatchTable& table, size_t category) {
-  struct Row {
+  struct Scored {
     double score;
     uint32_t row, image;
   };
-  std::vector<Row> order;
+  std::vector<Scored> order;
   for (size_t c = input.pairs.first[category]; c < input.pairs.first[category + 1]; ++c) {
     const ImageCategory& pair = input.pairs.list[c];
     for (uint32_t row = pair.out_begin; row < pair.out_end; ++row) {
@@ -58,12 +58,12 @@ void RankedMatches::add(const EvalInput& input, const MatchTable& table, size_t 
       if (count > 0) groups_[a * categories_ + category].asked.push_back({pair.image, count});
     }
   }
-  std::stable_sort(order.begin(), order.end(), [](const Row& x, const Row& y) { return x.score > y.score; });
+  std::stable_sort(order.begin(), order.end(), [](const Scored& x, const Scored& y) { return x.score > y.score; });
   const unsigned all = (1u << thresholds_) - 1;
   for (size_t a = 0; a < kAreas; ++a) {
     Group& group = groups_[a * categories_ + category];
     if (group.asked.empty()) continue;
-    for (const Row& detection : order) {
+    for (const Scored& detection : order) {
       const size_t at = detection.row * kAreas + a;
       const unsigned matched = table.matched[at], counts = ~unsigned{table.ignored[at]} & all;
       if (counts == 0) continue;

@@ -1,8 +1,5 @@
 // Results lists: any number of threads and any size of blocks read the same, errors included; the plain way reads what the
 // general way reads; pieces are read as the whole; nothing is accepted that is not JSON.
-#include <sys/mman.h>
-#include <unistd.h>
-
 #include <bit>
 #include <nlohmann/json.hpp>
 
@@ -12,6 +9,7 @@
 #include "lib/eval/detections.h"
 #include "lib/eval/result_batch.h"
 #include "tests/fuzz/fuzz.h"
+#include "tests/fuzz/memory_file.h"
 #include "tests/support/result_lists.h"
 
 namespace iuq::fuzz {
@@ -41,21 +39,6 @@ namespace {
 
 using namespace iuq::eval;
 using nlohmann::json;
-
-/// A file in memory.
-class MemoryFile {
- public:
-  explicit MemoryFile(const std::string& text) : file_(memfd_create("results", MFD_CLOEXEC)) {
-    require(file_ >= 0 && write(file_, text.data(), text.size()) == static_cast<ssize_t>(text.size()), "a file can be made");
-  }
-  ~MemoryFile() { close(file_); }
-  MemoryFile(const MemoryFile&) = delete;
-  MemoryFile& operator=(const MemoryFile&) = delete;
-  std::string path() const { return "/proc/self/fd/" + std::to_string(file_); }
-
- private:
-  int file_;
-};
 
 EvalConfig config_of(int kind) {
   EvalConfig config;
