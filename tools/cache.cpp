@@ -47,7 +47,7 @@ int main(int argc, char** argv) {
     if (cache::is_cached(output, provenance, tool.force() && !tool.dry_run())) return 0;
 
     view::set_threads(tool.threads());
-    const auto dataset = data::Dataset::load(annotations);
+    const auto dataset = data::Dataset::load(annotations, tool.threads());
     const auto segmenter = checkpoint.segmenter;
     cache::Backbone backbone;
     backbone.features = [segmenter](const at::Tensor& batch) { return segmenter->backbone(batch); };

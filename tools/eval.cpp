@@ -24,8 +24,8 @@ int run(iuq::cli::Tool& tool) {
   }
   iuq::cli::EvalExtras extras(options);
   const auto summaries = evaluate(options.annotations, options.predictions, config,
-                                  [&](const Problem& problem, const MatchTable&, const Curves& curves) {
-                                    extras.look(problem, curves);
+                                  [&](const EvalInput& input, const MatchTable&, const Curves& curves) {
+                                    extras.look(input, curves);
                                   });
   extras.compare(config);
   auto report = to_json(config, summaries);

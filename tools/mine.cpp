@@ -46,7 +46,7 @@ int main(int argc, char** argv) {
     if (uniq::is_mined(output, provenance, tool.force())) return 0;
 
     view::set_threads(tool.threads());
-    const auto dataset = data::Dataset::load(annotations);
+    const auto dataset = data::Dataset::load(annotations, tool.threads());
     const auto device = view::open_device(tool.device());
     checkpoint.segmenter->to(device);
     const uniq::MineJob job{dataset, store, *checkpoint.segmenter, input, config, tool.seed(), device, tool.shard()};

@@ -2,12 +2,15 @@
 
 #include <algorithm>
 
-#include "lib/base/error.h"
+#include "lib/base/parallel.h"
 #include "lib/data/dataset_loader.h"
+#include "lib/data/segmentation.h"
 
 namespace iuq::data {
 
-Dataset Dataset::load(const std::string& path) { return DatasetLoader(path).load(); }
+Dataset Dataset::load(const std::string& path, int threads) {
+  return DatasetLoader(path, threads > 0 ? threads : usable_threads()).load();
+}
 
 std::span<const Annotation> Dataset::annotations_of(const Image& image) const {
   return {annotations_.data() + image.first, static_cast<size_t>(image.count)};
@@ -27,16 +30,27 @@ int64_t Dataset::category_index(int64_t category_id) const {
 mask::Rle Dataset::mask(int64_t index) const {
   const Annotation& annotation = annotations_.at(static_cast<size_t>(index));
   const Image& image = images_[static_cast<size_t>(image_index(annotation.image_id))];
-  return SegmentPool::mask(segments_[static_cast<size_t>(index)], image.height, image.width);
+  io::Segmentation segmentation;
+  io::unpack(segments_[static_cast<size_t>(index)], segmentation);
+  return to_mask(segmentation, image.height, image.width);
 }
 
 std::optional<std::vector<std::vector<double>>> Dataset::polygons(int64_t index) const {
-  return SegmentPool::polygons(segments_.at(static_cast<size_t>(index)));
+  io::Segmentation segmentation;
+  io::unpack(segments_.at(static_cast<size_t>(index)), segmentation);
+  if (segmentation.kind != io::Segmentation::Kind::kPolygons) return std::nullopt;
+  std::vector<std::vector<double>> out;
+  auto number = segmentation.numbers.begin();
+  for (const uint32_t length : segmentation.lengths) {
+    out.emplace_back(number, number + length);
+    number += length;
+  }
+  return out;
 }
 
 int64_t Dataset::bytes() const {
   const auto of = [](const auto& list) { return static_cast<int64_t>(list.capacity() * sizeof(list[0])); };
-  return of(categories_) + of(images_) + of(annotations_) + of(segments_) + of(image_of_id_) + pool_.bytes();
+  return of(categories_) + of(images_) + of(annotations_) + of(segments_) + of(image_of_id_) + store_.bytes();
 }
 
 }  // namespace iuq::data

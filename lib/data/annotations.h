@@ -2,12 +2,14 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "lib/data/segment_pool.h"
+#include "lib/io/segmentation.h"
+#include "lib/mask/rle.h"
 
 namespace iuq::data {
 
@@ -40,8 +42,9 @@ class Dataset {
  public:
   /// Reads and checks the file. A missing "area" or "bbox" is computed from the mask, a missing "iscrowd" is 0.
   /// Errors: kNoInput, kIo, kBadData naming file, section, record, id, key and value for anything that is not as the
-  /// format says: a wrong type, a duplicate id, an annotation of an unknown image or category, a bad segmentation.
-  static Dataset load(const std::string& path);
+  /// format says (annotation_rules.h): a wrong type, a duplicate id, an annotation of an unknown image or category, a bad
+  /// segmentation. Neither the data set nor the error depends on `threads`; 0 is as many as this process may use.
+  static Dataset load(const std::string& path, int threads = 0);
 
   const std::string& path() const { return path_; }
   const std::vector<Category>& categories() const { return categories_; }    // ascending id
@@ -67,9 +70,9 @@ class Dataset {
   std::vector<Category> categories_;
   std::vector<Image> images_;
   std::vector<Annotation> annotations_;
-  std::vector<SegmentPool::Handle> segments_;  // of annotations_
+  std::vector<const uint8_t*> segments_;  // of annotations_, packed in store_
   std::vector<std::pair<int64_t, int64_t>> image_of_id_;  // (id, index), ascending
-  SegmentPool pool_;
+  io::SegmentationStore store_;
   bool is_lvis_ = false;
 };
 

@@ -1,56 +1,28 @@
 #include "lib/data/dataset_loader.h"
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
-#include <numeric>
 
 #include "lib/base/error.h"
-#include "lib/io/coco_json.h"
+#include "lib/base/huge_pages.h"
+#include "lib/base/parallel.h"
+#include "lib/data/annotation_rules.h"
+#include "lib/data/segmentation.h"
+#include "lib/io/record_reader.h"
 
 namespace iuq::data {
 namespace {
 
-constexpr int64_t kMaxSide = int64_t{1} << 20;
-constexpr int64_t kMaxPixels = int64_t{1} << 30;
+constexpr size_t kAnnotationsAtATime = 2048;
+
+const std::vector<io::SectionRules> kLists = {
+    {"images", kImageRules}, {"annotations", kAnnotationRules}, {"categories", kCategoryRules}};
+constexpr size_t kImages = 0, kAnnotations = 1;
 
 /// "a/b/c/d.jpg" -> "c/d.jpg": LVIS states only the address "http://.../train2017/000000391895.jpg".
-std::string last_two_parts(const std::string& url) {
+std::string last_two_parts(std::string_view url) {
   const size_t last = url.rfind('/');
-  const size_t before = last == std::string::npos || last == 0 ? std::string::npos : url.rfind('/', last - 1);
-  return before == std::string::npos ? url : url.substr(before + 1);
-}
-
-std::vector<int64_t> id_list(const Record& record, const char* key) {
-  std::vector<int64_t> ids;
-  if (!record.has(key)) return ids;
-  const auto& list = record.any(key);
-  if (!list.is_array()) record.wrong(key, "a list of category ids");
-  for (const auto& id : list) {
-    if (!id.is_number_integer()) record.wrong(key, "a list of category ids");
-    ids.push_back(id.get<int64_t>());
-  }
-  return ids;
-}
-
-bool is_crowd(const Record& record) {
-  if (!record.has("iscrowd")) return false;
-  const auto& value = record.any("iscrowd");
-  if (value.is_boolean()) return value.get<bool>();
-  if (!value.is_number_integer() || (value != 0 && value != 1)) record.wrong("iscrowd", "0 or 1");
-  return value == 1;
-}
-
-std::array<double, 4> read_box(const Record& record) {
-  const auto& list = record.any("bbox");
-  const char* const must = "four numbers [x, y, width, height] with width and height >= 0";
-  if (!list.is_array() || list.size() != 4) record.wrong("bbox", must);
-  std::array<double, 4> box{};
-  for (size_t i = 0; i < 4; ++i) {
-    if (!list[i].is_number()) record.wrong("bbox", must);
-    box[i] = list[i].get<double>();
-  }
-  if (!(box[2] >= 0 && box[3] >= 0)) record.wrong("bbox", must);
-  return box;
+  const size_t before = last == std::string_view::npos || last == 0 ? std::string_view::npos : url.rfind('/', last - 1);
+  return std::string(before == std::string_view::npos ? url : url.substr(before + 1));
 }
 
 /// The first ids of a list, for a message that says which ones there are.
@@ -72,20 +44,98 @@ void reject_duplicates(const List& sorted, const std::string& path, const char* 
 
 }  // namespace
 
+/// A part of the file; what it holds is moved to the data set.
+class DatasetLoader::Batch final : public io::RuleBatch {
+ public:
+  explicit Batch(const std::string& path) : io::RuleBatch(path, kLists) {}
+
+  void clear() override {
+    images.clear();
+    categories.clear();
+    annotations.clear();
+    pending.clear();
+    offsets.clear();
+    packed.clear();
+    is_lvis = false;
+  }
+
+  std::vector<Image> images;
+  std::vector<Category> categories;
+  std::vector<Annotation> annotations;
+  std::vector<Pending> pending;   // of the annotations
+  std::vector<size_t> offsets;    // likewise: where in `packed` the segmentation begins
+  std::vector<uint8_t> packed;
+  bool is_lvis = false;
+
+ private:
+  void add(size_t section, io::RecordReader& record) override {
+    if (section == kImages) return add_image(record);
+    if (section == kAnnotations) return add_annotation(record);
+    add_category(record);
+  }
+
+  void add_image(const io::RecordReader& record) {
+    using namespace image_field;
+    Image image;
+    image.id = record.integer(kId);
+    image.height = record.integer(kHeight);
+    image.width = record.integer(kWidth);
+    if (image.height * image.width > kMaxPixels) {
+      record.refuse(cat(" has ", image.height, " x ", image.width, " pixels, at most ", kMaxPixels, " are supported"));
+    }
+    const bool by_url = !record.has(kFileName) && record.has(kCocoUrl);
+    if (!by_url && !record.has(kFileName)) record.refuse(kFileName, " is missing, must be a string that is not empty");
+    image.file_name = by_url ? last_two_parts(record.text(kCocoUrl)) : std::string(record.text(kFileName));
+    if (record.has(kNegative)) image.negative = record.integers(kNegative);
+    if (record.has(kNotExhaustive)) image.not_exhaustive = record.integers(kNotExhaustive);
+    is_lvis = is_lvis || record.has(kNegative) || record.has(kNotExhaustive);
+    images.push_back(std::move(image));
+  }
+
+  void add_category(const io::RecordReader& record) {
+    using namespace category_field;
+    Category category;
+    category.id = record.integer(kId);
+    category.name = record.text(kName);
+    if (record.has(kFrequency)) category.frequency = record.text(kFrequency);
+    if (record.has(kImageCount)) category.image_count = record.integer(kImageCount);
+    categories.push_back(std::move(category));
+  }
+
+  void add_annotation(const io::RecordReader& record) {
+    using namespace annotation_field;
+    Annotation annotation;
+    annotation.id = record.integer(kId);
+    annotation.image_id = record.integer(kImageId);
+    annotation.category = record.integer(kCategoryId);  // the id until it is resolved
+    annotation.crowd = record.has(kCrowd) && record.flag(kCrowd);
+    if (record.has(kArea)) annotation.area = record.number(kArea);
+    if (record.has(kBox)) annotation.box = record.box(kBox);
+    offsets.push_back(packed.size());
+    io::pack(record.segmentation(), packed);
+    annotations.push_back(annotation);
+    pending.push_back({record.index(), 0, !record.has(kArea), !record.has(kBox)});
+  }
+};
+
+DatasetLoader::DatasetLoader(const std::string& path, int threads, size_t block) : threads_(threads), block_(block) {
+  set_.path_ = path;
+}
+
 void DatasetLoader::fail(const std::string& what) const {
   throw Error(ErrorCode::kBadData, cat("\"", set_.path_, "\": ", what));
 }
 
+// In the words of io::RecordReader.
+void DatasetLoader::refuse(size_t annotation, const char* key, const std::string& what) const {
+  throw Error(ErrorCode::kBadData, cat(io::field_path(set_.path_, "annotations", pending_[annotation].record, key), what, " (id ",
+                                       set_.annotations_[annotation].id, ")"));
+}
+
 Dataset DatasetLoader::load() {
-  const auto missing = io::stream_json_records(
-      set_.path_, {"images", "annotations", "categories"},
-      [&](const std::string& section, int64_t index, nlohmann::json& value) {
-        const Record record(set_.path_, section, index, value);
-        if (section == "images") add_image(record);
-        if (section == "categories") add_category(record);
-        if (section == "annotations") add_annotation(record, index);
-      });
-  for (const std::string& section : missing) {
+  std::vector<std::string> sections;
+  for (const io::SectionRules& list : kLists) sections.push_back(list.section);
+  for (const std::string& section : io::ParallelRecords(set_.path_, sections, *this, threads_, block_).finish()) {
     fail(cat("the section \"", section, "\" is missing; a COCO or LVIS file is an object with the lists \"images\", ",
              "\"annotations\" and \"categories\""));
   }
@@ -95,61 +145,28 @@ Dataset DatasetLoader::load() {
   return std::move(set_);
 }
 
-void DatasetLoader::add_image(const Record& record) {
-  Image image;
-  image.id = record.integer("id");
-  for (const auto& [key, side] : {std::pair("height", &image.height), std::pair("width", &image.width)}) {
-    *side = record.integer(key);
-    if (*side < 1 || *side > kMaxSide) record.wrong(key, cat("1..", kMaxSide));
-  }
-  if (image.height * image.width > kMaxPixels) {
-    record.fail(cat("has ", image.height, " x ", image.width, " pixels, at most ", kMaxPixels, " are supported"));
-  }
-  const bool by_url = !record.has("file_name") && record.has("coco_url");
-  image.file_name = by_url ? last_two_parts(record.text("coco_url")) : record.text("file_name");
-  image.negative = id_list(record, "neg_category_ids");
-  image.not_exhaustive = id_list(record, "not_exhaustive_category_ids");
-  set_.is_lvis_ = set_.is_lvis_ || record.has("neg_category_ids") || record.has("not_exhaustive_category_ids");
-  set_.images_.push_back(std::move(image));
-}
+std::unique_ptr<io::RecordBatch> DatasetLoader::make_batch() { return std::make_unique<Batch>(set_.path_); }
 
-void DatasetLoader::add_category(const Record& record) {
-  Category category;
-  category.id = record.integer("id");
-  category.name = record.text("name");
-  if (record.has("frequency")) {
-    category.frequency = record.text("frequency");
-    const std::string& f = category.frequency;
-    if (f != "r" && f != "c" && f != "f") record.wrong("frequency", "\"r\", \"c\" or \"f\"");
+void DatasetLoader::take(io::RecordBatch& taken, const io::BatchOrigin& origin) {
+  auto& batch = static_cast<Batch&>(taken);
+  set_.is_lvis_ = set_.is_lvis_ || batch.is_lvis;
+  std::move(batch.images.begin(), batch.images.end(), std::back_inserter(set_.images_));
+  std::move(batch.categories.begin(), batch.categories.end(), std::back_inserter(set_.categories_));
+  if (batch.annotations.empty()) return;
+  const size_t needed = set_.annotations_.size() + batch.annotations.size();
+  if (needed > set_.annotations_.capacity()) {
+    const size_t room = std::max(needed + origin.expected(batch.annotations.size()), needed + needed / 2);
+    reserve_huge(set_.annotations_, room);
+    reserve_huge(set_.segments_, room);
+    reserve_huge(pending_, room);
   }
-  if (record.has("image_count")) {
-    category.image_count = record.integer("image_count");
-    if (category.image_count < 0) record.wrong("image_count", ">= 0");
+  set_.annotations_.insert(set_.annotations_.end(), batch.annotations.begin(), batch.annotations.end());
+  const uint8_t* const packed = set_.store_.add(batch.packed);
+  for (const size_t offset : batch.offsets) set_.segments_.push_back(packed + offset);
+  for (Pending pending : batch.pending) {
+    pending.record += origin.first;
+    pending_.push_back(pending);
   }
-  set_.categories_.push_back(std::move(category));
-}
-
-void DatasetLoader::add_annotation(const Record& record, int64_t index) {
-  Annotation annotation;
-  Pending pending;
-  pending.record = index;
-  annotation.id = record.integer("id");
-  annotation.image_id = record.integer("image_id");
-  annotation.category = record.integer("category_id");  // the id until it is resolved
-  annotation.crowd = is_crowd(record);
-  pending.needs_area = !record.has("area");
-  if (!pending.needs_area) annotation.area = record.number("area");
-  if (!(annotation.area >= 0)) record.wrong("area", ">= 0");
-  pending.needs_box = !record.has("bbox");
-  if (!pending.needs_box) annotation.box = read_box(record);
-  if (!record.has("segmentation")) record.fail("\"segmentation\" is missing; iuq needs masks, not boxes alone");
-  try {
-    set_.segments_.push_back(set_.pool_.add(record.any("segmentation")));
-  } catch (const Error& e) {
-    record.fail(e.what());
-  }
-  set_.annotations_.push_back(annotation);
-  pending_.push_back(pending);
 }
 
 void DatasetLoader::index_categories() {
@@ -164,16 +181,19 @@ void DatasetLoader::index_images() {
   for (size_t i = 0; i < set_.images_.size(); ++i) index.emplace_back(set_.images_[i].id, static_cast<int64_t>(i));
   std::sort(index.begin(), index.end());
   reject_duplicates(index, set_.path_, "images", [](const auto& entry) { return entry.first; });
-  for (Image& image : set_.images_) {
-    resolve(image.negative, image, "neg_category_ids");
-    resolve(image.not_exhaustive, image, "not_exhaustive_category_ids");
+  for (size_t i = 0; i < set_.images_.size(); ++i) {
+    resolve(i, set_.images_[i].negative, "neg_category_ids");
+    resolve(i, set_.images_[i].not_exhaustive, "not_exhaustive_category_ids");
   }
 }
 
-void DatasetLoader::resolve(std::vector<int64_t>& ids, const Image& image, const char* key) const {
+void DatasetLoader::resolve(size_t image, std::vector<int64_t>& ids, const char* key) const {
   for (int64_t& id : ids) {
     const int64_t category = set_.category_index(id);
-    if (category < 0) fail(cat("image ", image.id, ": \"", key, "\" has the unknown category ", id));
+    if (category < 0) {
+      throw Error(ErrorCode::kBadData, cat(io::field_path(set_.path_, "images", static_cast<int64_t>(image), key),
+                                           " has the unknown category ", id, " (id ", set_.images_[image].id, ")"));
+    }
     id = category;
   }
   std::sort(ids.begin(), ids.end());
@@ -186,49 +206,42 @@ void DatasetLoader::tie_annotations() {
   for (const Annotation& annotation : set_.annotations_) ids.push_back(annotation.id);
   std::sort(ids.begin(), ids.end());
   reject_duplicates(ids, set_.path_, "annotations", [](int64_t id) { return id; });
-  for (size_t i = 0; i < set_.annotations_.size(); ++i) tie(i);
+  parallel_for(set_.annotations_.size(), kAnnotationsAtATime, threads_, [&](size_t begin, size_t end) {
+    io::Segmentation scratch;
+    for (size_t i = begin; i < end; ++i) tie(i, scratch);
+  });
   group_by_image();
 }
 
-void DatasetLoader::tie(size_t index) {
+void DatasetLoader::tie(size_t index, io::Segmentation& scratch) {
   Annotation& annotation = set_.annotations_[index];
-  const auto bad = [&](const std::string& what) {
-    fail(cat("annotations[", pending_[index].record, "] (id ", annotation.id, "): ", what));
-  };
   const int64_t image = set_.image_index(annotation.image_id);
   if (image < 0) {
-    bad(cat("\"image_id\" is ", annotation.image_id, ", but no image has this id; \"images\" has ",
-            set_.images_.size(), " images: ", some_ids(set_.images_)));
+    refuse(index, "image_id", cat(" is ", annotation.image_id, ", but no image has this id; \"images\" has ",
+                                  set_.images_.size(), " images: ", some_ids(set_.images_)));
   }
   const int64_t category = set_.category_index(annotation.category);
   if (category < 0) {
-    bad(cat("\"category_id\" is ", annotation.category, ", but \"categories\" has the ids ",
-            some_ids(set_.categories_)));
+    refuse(index, "category_id", cat(" is ", annotation.category, ", but \"categories\" has the ids ", some_ids(set_.categories_)));
   }
   annotation.category = category;
-  const Image& frame = set_.images_[static_cast<size_t>(image)];
+  Pending& pending = pending_[index];
+  pending.image = static_cast<uint32_t>(image);
+  const Image& frame = set_.images_[pending.image];
   try {
-    SegmentPool::check(set_.segments_[index], frame.height, frame.width);
-    complete_from_mask(annotation, pending_[index], set_.segments_[index], frame);
+    io::unpack(set_.segments_[index], scratch);
+    check_segmentation(scratch, frame.height, frame.width);
+    if (!pending.needs_area && !pending.needs_box) return;
+    const mask::Rle rle = to_mask(scratch, frame.height, frame.width);
+    if (pending.needs_area) annotation.area = static_cast<double>(mask::area(rle));
+    if (pending.needs_box) annotation.box = mask::to_box(rle);
   } catch (const Error& e) {
-    bad(e.what());
+    refuse(index, "segmentation", cat(": ", e.what()));
   }
-}
-
-void DatasetLoader::complete_from_mask(Annotation& annotation, const Pending& pending, SegmentPool::Handle segment,
-                                       const Image& image) {
-  if (!pending.needs_area && !pending.needs_box) return;
-  const mask::Rle rle = SegmentPool::mask(segment, image.height, image.width);
-  if (pending.needs_area) annotation.area = static_cast<double>(mask::area(rle));
-  if (pending.needs_box) annotation.box = mask::to_box(rle);
 }
 
 void DatasetLoader::group_by_image() {
-  std::vector<int64_t> image_of(set_.annotations_.size());
-  for (size_t i = 0; i < image_of.size(); ++i) {
-    image_of[i] = set_.image_index(set_.annotations_[i].image_id);
-    ++set_.images_[static_cast<size_t>(image_of[i])].count;
-  }
+  for (const Pending& pending : pending_) ++set_.images_[pending.image].count;
   int64_t first = 0;
   for (Image& image : set_.images_) {
     image.first = first;
@@ -236,10 +249,10 @@ void DatasetLoader::group_by_image() {
   }
   std::vector<int64_t> next(set_.images_.size());
   for (size_t i = 0; i < next.size(); ++i) next[i] = set_.images_[i].first;
-  std::vector<Annotation> annotations(image_of.size());
-  std::vector<SegmentPool::Handle> segments(image_of.size());
-  for (size_t i = 0; i < image_of.size(); ++i) {
-    const auto to = static_cast<size_t>(next[static_cast<size_t>(image_of[i])]++);
+  std::vector<Annotation> annotations(pending_.size());
+  std::vector<const uint8_t*> segments(pending_.size());
+  for (size_t i = 0; i < pending_.size(); ++i) {
+    const auto to = static_cast<size_t>(next[pending_[i].image]++);
     annotations[to] = set_.annotations_[i];
     segments[to] = set_.segments_[i];
   }

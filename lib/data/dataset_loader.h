@@ -1,43 +1,50 @@
 #pragma once
 
-#include <nlohmann/json_fwd.hpp>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "lib/data/annotations.h"
-#include "lib/data/record.h"
+#include "lib/io/parallel_records.h"
 
 namespace iuq::data {
 
 /// Makes a Dataset of a file in two steps: records are read as they stream by (COCO lists its categories last), then
 /// annotations are tied to their images and categories and checked against them.
-class DatasetLoader {
+///
+/// Threads: io::ParallelRecords fills batches on several; take() is called by one at a time. tie() is called by several,
+/// each for annotations of its own, when nothing else changes any more.
+class DatasetLoader final : public io::RecordConsumer {
  public:
-  explicit DatasetLoader(const std::string& path) { set_.path_ = path; }
+  /// `block`: bytes read at a time; the data set does not depend on it.
+  DatasetLoader(const std::string& path, int threads, size_t block = io::RecordPieces::kBlock);
   Dataset load();
 
+  std::unique_ptr<io::RecordBatch> make_batch() override;
+  void take(io::RecordBatch& batch, const io::BatchOrigin& origin) override;
+
  private:
+  class Batch;
   // What an annotation needs until its image and category are known.
   struct Pending {
-    int64_t record = 0;
+    int64_t record = 0;  // its index in the file
+    uint32_t image = 0;  // index into the images, once known
     bool needs_area = false, needs_box = false;
   };
 
-  void add_image(const Record& record);
-  void add_category(const Record& record);
-  void add_annotation(const Record& record, int64_t index);
-  void index_images();
   void index_categories();
+  void index_images();
+  void resolve(size_t image, std::vector<int64_t>& category_ids, const char* key) const;
   void tie_annotations();
-  void tie(size_t index);
+  void tie(size_t index, io::Segmentation& scratch);
   void group_by_image();
-  void complete_from_mask(Annotation& annotation, const Pending& pending, SegmentPool::Handle segment,
-                          const Image& image);
-  void resolve(std::vector<int64_t>& category_ids, const Image& image, const char* key) const;
+  [[noreturn]] void refuse(size_t annotation, const char* key, const std::string& what) const;
   [[noreturn]] void fail(const std::string& what) const;
 
+  const int threads_;
+  const size_t block_;
   Dataset set_;
-  std::vector<Pending> pending_;
+  std::vector<Pending> pending_;  // of the annotations
 };
 
 }  // namespace iuq::data

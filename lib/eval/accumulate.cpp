@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "lib/base/huge_pages.h"
-#include "lib/eval/parallel.h"
+#include "lib/base/parallel.h"
 
 namespace iuq::eval {
 namespace {
@@ -42,7 +42,7 @@ void sort_by_score(std::vector<Row>& rows, std::vector<Row>& spare) {
   spare.resize(rows.size());
   for (size_t i = 0; i < kBytes; ++i) {
     uint32_t sum = 0;
-    for (uint32_t& place : first[i]) sum += std::exchange(place, sum);
+    for (uint32_t& position : first[i]) sum += std::exchange(position, sum);
     for (const Row& row : rows) spare[first[i][descending_key(row.score) >> 8 * i & 0xff]++] = row;
     rows.swap(spare);
   }
@@ -50,11 +50,11 @@ void sort_by_score(std::vector<Row>& rows, std::vector<Row>& spare) {
 
 class Accumulator {
  public:
-  Accumulator(const Problem& problem, const MatchTable& table, Curves& out)
-      : p_(problem), table_(table), out_(out), curves_(out.cuts) {}
+  Accumulator(const EvalInput& input, const MatchTable& table, Curves& out)
+      : in_(input), table_(table), out_(out), curves_(out.cuts) {}
 
   void run(size_t k) {
-    const size_t begin = p_.cells.first[k], end = p_.cells.first[k + 1];
+    const size_t begin = in_.pairs.first[k], end = in_.pairs.first[k + 1];
     if (begin == end) return;
     collect_rows(begin, end);
     for (size_t a = 0; a < kAreas; ++a) {
@@ -69,7 +69,7 @@ class Accumulator {
   }
 
  private:
-  // Where a curve gains recall. Between two of these places precision only falls, so that its running maximum from the
+  // Where a curve gains recall. Between two such points precision only falls, so that its running maximum from the
   // right, which is what is reported, changes at them alone.
   struct Hit {
     double misses;  // false positives before it
@@ -85,12 +85,12 @@ class Accumulator {
   // By falling score; ties by image, then by the order within it.
   void collect_rows(size_t begin, size_t end) {
     rows_.clear();
-    const std::vector<int>& cuts = p_.config.max_dets;
+    const std::vector<int>& cuts = in_.config.max_dets;
     for (size_t i = begin; i < end; ++i) {
-      const Cell& cell = p_.cells.cells[i];
+      const ImageCategory& pair = in_.pairs.list[i];
       uint32_t cut = 0;
-      for (uint32_t at = cell.out_begin; at < cell.out_end; ++at) {
-        while (at - cell.out_begin >= static_cast<uint32_t>(cuts[cut])) ++cut;
+      for (uint32_t at = pair.out_begin; at < pair.out_end; ++at) {
+        while (at - pair.out_begin >= static_cast<uint32_t>(cuts[cut])) ++cut;
         rows_.push_back({table_.scores[at], at, cut});
       }
     }
@@ -144,15 +144,15 @@ class Accumulator {
     for (size_t r = 0; r < kRecalls; ++r) {
       while (at < hits.size() && double(at + 1) / annotations < recall_thresholds()[r]) ++at;
       const bool reached = at < hits.size();
-      const size_t place = out_.precision_at(t, r, k, a, m);
-      out_.precision[place] = reached ? precision_[at] : 0;
-      if (!out_.scores.empty()) out_.scores[place] = reached ? hits[at].score : 0;
+      const size_t at_recall = out_.precision_at(t, r, k, a, m);
+      out_.precision[at_recall] = reached ? precision_[at] : 0;
+      if (!out_.scores.empty()) out_.scores[at_recall] = reached ? hits[at].score : 0;
     }
     // Recall 0 is reached by the first detection, whatever it is.
     if (!rows_.empty() && !out_.scores.empty()) out_.scores[out_.precision_at(t, 0, k, a, m)] = rows_[0].score;
   }
 
-  const Problem& p_;
+  const EvalInput& in_;
   const MatchTable& table_;
   Curves& out_;
   std::vector<Row> rows_, spare_;
@@ -162,22 +162,22 @@ class Accumulator {
 
 }  // namespace
 
-Curves accumulate(const Problem& problem, const MatchTable& table) {
+Curves accumulate(const EvalInput& input, const MatchTable& table) {
   Curves out;
-  out.categories = problem.cells.first.size() - 1;
-  out.cuts = problem.config.max_dets.size();
-  out.thresholds = problem.config.iou_thresholds.size();
+  out.categories = input.pairs.first.size() - 1;
+  out.cuts = input.config.max_dets.size();
+  out.thresholds = input.config.iou_thresholds.size();
   const size_t points = out.thresholds * out.categories * kAreas * out.cuts;
   reserve_huge(out.precision, points * kRecalls);
   out.precision.assign(points * kRecalls, -1);
   out.recall.assign(points, -1);
-  if (problem.config.protocol == Protocol::kCoco) {
+  if (input.config.protocol == Protocol::kCoco) {
     reserve_huge(out.scores, points * kRecalls);
     out.scores.assign(points * kRecalls, -1);
   }
-  const size_t pieces = kPiecesPerThread * static_cast<size_t>(problem.config.threads);
-  parallel_for(out.categories, 1 + out.categories / pieces, problem.config.threads, [&](size_t begin, size_t end) {
-    Accumulator accumulator(problem, table, out);
+  const size_t pieces = kPiecesPerThread * static_cast<size_t>(input.config.threads);
+  parallel_for(out.categories, 1 + out.categories / pieces, input.config.threads, [&](size_t begin, size_t end) {
+    Accumulator accumulator(input, table, out);
     for (size_t k = begin; k < end; ++k) accumulator.run(k);
   });
   return out;

@@ -24,6 +24,6 @@ struct Curves {
   }
 };
 
-Curves accumulate(const Problem& problem, const MatchTable& table);
+Curves accumulate(const EvalInput& input, const MatchTable& table);
 
 }  // namespace iuq::eval

@@ -6,10 +6,10 @@
 #include <nlohmann/json.hpp>
 
 #include "lib/base/error.h"
+#include "lib/base/parallel.h"
 #include "lib/eval/detections.h"
 #include "lib/eval/ground_truth.h"
 #include "lib/eval/match.h"
-#include "lib/eval/parallel.h"
 #include "lib/eval/resample.h"
 
 namespace iuq::eval {
@@ -26,19 +26,19 @@ struct Pair {
 
 // By linear interpolation between the two nearest, as numpy has it by default.
 double percentile(const std::vector<double>& sorted, double share) {
-  const double place = share * double(sorted.size() - 1);
-  const auto below = static_cast<size_t>(std::floor(place));
+  const double position = share * double(sorted.size() - 1);
+  const auto below = static_cast<size_t>(std::floor(position));
   const double low = sorted[below], high = sorted[std::min(below + 1, sorted.size() - 1)];
-  return low + (high - low) * (place - double(below));
+  return low + (high - low) * (position - double(below));
 }
 
 // What is left of a results list when it has been matched, for each IoU type of the config.
 std::vector<RankedMatches> rank(const GroundTruth& truth, const Detections& detections, const EvalConfig& config) {
-  const Cells cells = group(truth, detections, config);
+  const ImageCategories pairs = group(truth, detections, config);
   std::vector<RankedMatches> out;
   for (const IouType type : config.iou_types) {
-    const Problem problem{truth, detections, cells, config, type};
-    out.emplace_back(problem, match(problem));
+    const EvalInput input{truth, detections, pairs, config, type};
+    out.emplace_back(input, match(input));
   }
   return out;
 }

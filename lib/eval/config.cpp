@@ -24,6 +24,10 @@ bool EvalConfig::wants(IouType type) const {
   return std::find(iou_types.begin(), iou_types.end(), type) != iou_types.end();
 }
 
+bool EvalConfig::wants_masks() const { return std::any_of(iou_types.begin(), iou_types.end(), is_of_masks); }
+
+bool EvalConfig::wants_boxes() const { return !std::all_of(iou_types.begin(), iou_types.end(), is_of_masks); }
+
 void EvalConfig::check() const {
   if (iou_types.empty()) fail("an evaluation needs an IoU type");
   const size_t cuts = protocol == Protocol::kCoco ? 3 : 1;
@@ -49,31 +53,12 @@ void EvalConfig::check() const {
   if (threads < 1) fail(cat("threads is ", threads, ", not at least 1"));
 }
 
-const char* name_of(IouType type) {
-  return type == IouType::kSegm ? "segm" : type == IouType::kBbox ? "bbox" : "boundary";
-}
 const char* name_of(Protocol protocol) { return protocol == Protocol::kCoco ? "coco" : "lvis"; }
 
 Protocol parse_protocol(const std::string& text) {
   if (text == "coco") return Protocol::kCoco;
   if (text == "lvis") return Protocol::kLvis;
   fail(cat("style \"", text, "\" is not one of coco, lvis"));
-}
-
-std::vector<IouType> parse_iou_types(const std::string& text) {
-  if (text == "both") return {IouType::kSegm, IouType::kBbox};
-  std::vector<IouType> types;
-  for (size_t begin = 0; begin <= text.size();) {
-    const size_t end = std::min(text.find(',', begin), text.size());
-    const std::string word = text.substr(begin, end - begin);
-    const auto known = {IouType::kSegm, IouType::kBbox, IouType::kBoundary};
-    const auto it = std::find_if(known.begin(), known.end(), [&](IouType type) { return word == name_of(type); });
-    if (it == known.end()) fail(cat("IoU type \"", word, "\" is not one of segm, bbox, boundary, both"));
-    if (std::find(types.begin(), types.end(), *it) != types.end()) fail(cat("IoU type \"", word, "\" is there twice"));
-    types.push_back(*it);
-    begin = end + 1;
-  }
-  return types;
 }
 
 std::array<AreaRange, kAreas> parse_area_sides(const std::vector<double>& sides) {

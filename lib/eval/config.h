@@ -5,10 +5,11 @@
 #include <string>
 #include <vector>
 
+#include "lib/eval/iou_type.h"
+
 namespace iuq::eval {
 
 enum class Protocol { kCoco, kLvis };
-enum class IouType { kSegm, kBbox, kBoundary };
 
 inline constexpr int kMaxThresholds = 16;  // T, at most
 inline constexpr int kRecalls = 101;    // R: recall 0 .01 ... 1
@@ -42,14 +43,13 @@ struct EvalConfig {
   int threads = 1;             // results do not depend on it
 
   bool wants(IouType type) const;
-  bool wants_masks() const { return wants(IouType::kSegm) || wants(IouType::kBoundary); }
+  bool wants_masks() const;
+  bool wants_boxes() const;
   void check() const;  // Error(kUsage)
 };
 
-const char* name_of(IouType type);
 const char* name_of(Protocol protocol);
 Protocol parse_protocol(const std::string& text);               // "coco" or "lvis"; Error(kUsage)
-std::vector<IouType> parse_iou_types(const std::string& text);  // "segm,bbox,boundary", "both" is the first two; Error(kUsage)
 /// The sides of the squares that part small from medium and medium from large: 32 and 96 in COCO. Error(kUsage).
 std::array<AreaRange, kAreas> parse_area_sides(const std::vector<double>& sides);
 

@@ -8,8 +8,8 @@
 #include <tuple>
 
 #include "lib/base/error.h"
+#include "lib/base/parallel.h"
 #include "lib/eval/overlaps.h"
-#include "lib/eval/parallel.h"
 
 namespace iuq::eval {
 namespace {
@@ -23,8 +23,8 @@ struct Pair {
 // Pairs up image after image, keeping its storage.
 class Pairing {
  public:
-  Pairing(const Problem& problem, const CellsByImage& cells, uint32_t nothing, double iou, double min_score)
-      : view_(problem, cells, "the confusion matrix"), nothing_(nothing), iou_(iou), min_score_(min_score) {}
+  Pairing(const EvalInput& input, const PairsByImage& pairs, uint32_t nothing, double iou, double min_score)
+      : view_(input, pairs, "the confusion matrix"), nothing_(nothing), iou_(iou), min_score_(min_score) {}
 
   void run(size_t image, std::vector<Pair>& out) {
     view_.load(image, min_score_);
@@ -76,11 +76,11 @@ class Pairing {
   std::vector<uint8_t> taken_;  // [truths]
 };
 
-std::vector<Confusion::Name> names_of(const Problem& problem) {
+std::vector<Confusion::Name> names_of(const EvalInput& input) {
   std::vector<Confusion::Name> names;
-  if (!problem.config.use_categories) names.push_back({-1, "all"});
-  if (problem.config.use_categories) {
-    for (const Category& category : problem.truth.categories) names.push_back({category.id, category.name});
+  if (!input.config.use_categories) names.push_back({-1, "all"});
+  if (input.config.use_categories) {
+    for (const Category& category : input.truth.categories) names.push_back({category.id, category.name});
   }
   names.push_back({-1, "nothing"});
   return names;
@@ -112,21 +112,21 @@ Totals totals_of(const Confusion& confusion) {
 
 }  // namespace
 
-Confusion confuse(const Problem& problem, double iou, double min_score) {
+Confusion count_confusions(const EvalInput& input, double iou, double min_score) {
   if (!(iou > 0 && iou <= 1)) throw Error(ErrorCode::kUsage, cat("the IoU of a confusion is ", iou, ", not in (0, 1]"));
   if (std::isnan(min_score)) throw Error(ErrorCode::kUsage, "the lowest score of a confusion is not a number");
   Confusion out;
-  out.type = problem.type;
+  out.type = input.type;
   out.iou = iou;
   out.min_score = min_score;
-  out.names = names_of(problem);
+  out.names = names_of(input);
   out.counts.assign(out.names.size() * out.names.size(), 0);
-  const CellsByImage cells = by_image(problem);
+  const PairsByImage of_image = by_image(input);
   const auto nothing = static_cast<uint32_t>(out.nothing());
-  const Pairing checked(problem, cells, nothing, iou, min_score);  // throws here, not on a thread
+  const Pairing checked(input, of_image, nothing, iou, min_score);  // throws here, not on a thread
   std::mutex mutex;
-  parallel_for(problem.truth.images.size(), kImagesAtATime, problem.config.threads, [&](size_t begin, size_t end) {
-    Pairing pairing(problem, cells, nothing, iou, min_score);
+  parallel_for(input.truth.images.size(), kImagesAtATime, input.config.threads, [&](size_t begin, size_t end) {
+    Pairing pairing(input, of_image, nothing, iou, min_score);
     std::vector<Pair> pairs;
     for (size_t i = begin; i < end; ++i) pairing.run(i, pairs);
     const std::lock_guard lock(mutex);  // whole numbers: the order in which threads come here does not matter
@@ -165,8 +165,8 @@ std::string to_table(const Confusion& confusion, size_t most) {
 
 nlohmann::json to_json(const Confusion& confusion) {
   nlohmann::json counts = nlohmann::json::array();
-  const auto id_of = [&](size_t place) {
-    return place == confusion.nothing() ? nlohmann::json() : nlohmann::json(confusion.names[place].id);
+  const auto id_of = [&](size_t index) {
+    return index == confusion.nothing() ? nlohmann::json() : nlohmann::json(confusion.names[index].id);
   };
   for (size_t t = 0; t <= confusion.nothing(); ++t) {
     for (size_t d = 0; d <= confusion.nothing(); ++d) {

@@ -36,7 +36,7 @@ struct Confusion {
 ///
 /// Takes the images one by one on config.threads threads, whose number changes nothing. Error(kUsage) for boundary IoU,
 /// an `iou` out of (0, 1], or a `min_score` that is no number.
-Confusion confuse(const Problem& problem, double iou, double min_score);
+Confusion count_confusions(const EvalInput& input, double iou, double min_score);
 
 /// The totals, then the `most` most frequent confusions of two categories; of equal counts the lower ids first.
 std::string to_table(const Confusion& confusion, size_t most = 20);

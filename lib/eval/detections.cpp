@@ -1,22 +1,18 @@
 #include "lib/eval/detections.h"
 
 #include <algorithm>
-#include <condition_variable>
 #include <cstring>
+#include <deque>
 #include <exception>
 #include <future>
-#include <map>
 #include <mutex>
-#include <optional>
-#include <thread>
 
 #include "lib/base/error.h"
 #include "lib/base/huge_pages.h"
 #include "lib/base/log.h"
-#include "lib/eval/fields.h"
-#include "lib/eval/parallel.h"
-#include "lib/eval/result_sink.h"
-#include "lib/io/record_parser.h"
+#include "lib/base/parallel.h"
+#include "lib/eval/result_batch.h"
+#include "lib/io/parallel_records.h"
 
 namespace iuq::eval {
 namespace {
@@ -51,14 +47,14 @@ class Resolver {
   Resolver(const std::string& path, const GroundTruth& truth, const EvalConfig& config)
       : path_(path), truth_(truth), config_(config) {}
 
-  void run(Harvest& harvest) {
-    std::vector<Detection>& records = harvest.records;
-    const Tally tally = look_up(harvest);
+  void run(RawDetections& raw) {
+    std::vector<Detection>& records = raw.records;
+    const Tally tally = look_up(raw);
     // The reference refuses the whole file; having read on lets the message say how much of it is foreign.
     if (tally.foreign > 0) {
       throw Error(ErrorCode::kBadData,
-                  cat(place_of(path_, "", static_cast<int64_t>(tally.first_foreign), "image_id"), " is ",
-                      harvest.ids[tally.first_foreign][0], ", which is not in the annotations; ", records.size() - tally.foreign,
+                  cat(io::field_path(path_, "", static_cast<int64_t>(tally.first_foreign), "image_id"), " is ",
+                      raw.ids[tally.first_foreign][0], ", which is not in the annotations; ", records.size() - tally.foreign,
                       " of ", records.size(), " results have an image of this annotation file"));
     }
     if (tally.unlisted > 0) {
@@ -78,16 +74,16 @@ class Resolver {
     size_t foreign = 0, first_foreign = SIZE_MAX, unlisted = 0, empty = 0;
   };
 
-  Tally look_up(Harvest& harvest) const {
+  Tally look_up(RawDetections& raw) const {
     Tally total;
     std::mutex mutex;
-    parallel_for(harvest.records.size(), kRecordsAtATime, config_.threads, [&](size_t begin, size_t end) {
+    parallel_for(raw.records.size(), kRecordsAtATime, config_.threads, [&](size_t begin, size_t end) {
       Lookup image_of(truth_.image_of), category_of(truth_.category_of);
       Tally tally;
       for (size_t i = begin; i < end; ++i) {
-        Detection& record = harvest.records[i];
-        record.image = image_of(harvest.ids[i][0]);
-        record.category = category_of(harvest.ids[i][1]);
+        Detection& record = raw.records[i];
+        record.image = image_of(raw.ids[i][0]);
+        record.category = category_of(raw.ids[i][1]);
         if (record.image == kUnlisted && tally.foreign++ == 0) tally.first_foreign = i;
         tally.unlisted += record.category == kUnlisted;
         tally.empty += !(record.area > 0);
@@ -135,190 +131,62 @@ class Resolver {
 
 }  // namespace
 
-/// Reads the pieces of the file on several threads. One parser, the master, has the say about what the file means; the
-/// others read ahead in the hope that a piece begins and ends between two records, which the master confirms in order.
-/// What is not so, or is wrong, the master reads again.
-class DetectionLoader::Reader {
+/// Threads: io::ParallelRecords fills batches on several; take() is called by one at a time. The first record of the file sets
+/// the rules before anybody reads ahead. A record that needs the annotations waits for finish(), or, if that never comes, for
+/// the destructor, which breaks the promise before it waits for the threads.
+class DetectionLoader::Reader final : public io::RecordConsumer {
  public:
   Reader(const std::string& path, const EvalConfig& config, size_t block)
       : path_(path), config_(config), truth_(promise_.get_future()),
         rules_{path_, config_, [this]() -> const GroundTruth& { return *truth_.get(); }},
-        pieces_(path, block), sink_(rules_, harvest_, detections_.text), master_(path, {""}, sink_) {
-    for (int i = 1; i < config_.threads; ++i) helpers_.emplace_back([this] { work(); });
-  }
+        file_(path_, {""}, *this, config_.threads, block) {}
 
-  ~Reader() {
-    {
-      const std::lock_guard lock(mutex_);
-      stopped_ = true;
-      if (!promised_) promise_.set_exception(std::make_exception_ptr(Error(ErrorCode::kInternal, "no annotations")));
-    }
-    moved_on_.notify_all();
-    helpers_.clear();
+  ~Reader() override {
+    if (!promised_) promise_.set_exception(std::make_exception_ptr(Error(ErrorCode::kInternal, "no annotations")));
   }
 
   Detections finish(const GroundTruth& truth) {
     promised_ = true;
     promise_.set_value(&truth);
-    work();
-    helpers_.clear();
-    for (TextStore& store : stores_) detections_.text.join(std::move(store));
-    if (error_) std::rethrow_exception(error_);
-    if (!master_.finish().empty()) {
+    if (!file_.finish().empty()) {
       throw Error(ErrorCode::kBadData, cat("\"", path_, "\" is not a list of results [{\"image_id\": ...}, ...]"));
     }
-    if (harvest_.records.empty()) {
+    if (raw_.records.empty()) {
       log::warning(cat("\"", path_, "\" is an empty list; this evaluates a model that finds nothing"));
     }
-    Resolver(path_, truth, config_).run(harvest_);
-    detections_.records = std::move(harvest_.records);
-    harvest_ = {};
-    spare_.clear();
-    return std::move(detections_);
+    Detections out;
+    for (TextStore& store : stores_) out.text.join(std::move(store));
+    Resolver(path_, truth, config_).run(raw_);
+    out.records = std::move(raw_.records);
+    raw_ = {};
+    return out;
+  }
+
+  std::unique_ptr<io::RecordBatch> make_batch() override {
+    return std::make_unique<ResultBatch>(rules_, stores_.emplace_back());
+  }
+
+  void take(io::RecordBatch& taken, const io::BatchOrigin& origin) override {
+    const RawDetections& batch = static_cast<ResultBatch&>(taken).detections;
+    const size_t needed = raw_.records.size() + batch.records.size();
+    if (needed > raw_.records.capacity()) {
+      reserve_huge(raw_.records, std::max(needed + origin.expected(batch.records.size()), needed + needed / 2));
+      reserve_huge(raw_.ids, raw_.records.capacity());
+    }
+    raw_.records.insert(raw_.records.end(), batch.records.begin(), batch.records.end());
+    raw_.ids.insert(raw_.ids.end(), batch.ids.begin(), batch.ids.end());
   }
 
  private:
-  struct Part {
-    std::string piece;
-    Harvest harvest;
-    bool clean = false;
-    std::exception_ptr error;  // it could not be read: an error too has its turn, so that the first in the file is told
-  };
-
-  void work() {
-    TextStore store;
-    try {
-      Part part;
-      for (size_t number = 0; next_part(part, number); part = spare_part()) {
-        if (!wait_for_turn(number)) break;
-        if (number > 0 && !part.error) read_ahead(part, store);
-        commit(number, std::move(part));
-      }
-    } catch (...) {
-      fail(std::current_exception());
-    }
-    const std::lock_guard lock(mutex_);
-    stores_.push_back(std::move(store));  // detections_.text is the master's, who may still be at work
-  }
-
-  // Its storage is used again: pages fresh from the system are what reading would spend most of its time on.
-  Part spare_part() {
-    const std::lock_guard lock(mutex_);
-    if (spare_.empty()) return {};
-    Part part = std::move(spare_.back());
-    spare_.pop_back();
-    part.harvest.records.clear();
-    part.harvest.ids.clear();
-    part.clean = false;
-    return part;
-  }
-
-  bool next_part(Part& part, size_t& number) {
-    try {
-      return pieces_.next(part.piece, number);
-    } catch (const Error&) {
-      part.error = std::current_exception();
-      return true;
-    }
-  }
-
-  // The first piece sets the rules for all; then nobody may run far ahead, for memory's sake.
-  bool wait_for_turn(size_t number) {
-    std::unique_lock lock(mutex_);
-    const size_t ahead = 4 * static_cast<size_t>(config_.threads);
-    moved_on_.wait(lock, [&] { return stopped_ || number == 0 || (committed_ > 0 && number < committed_ + ahead); });
-    return !stopped_;
-  }
-
-  void read_ahead(Part& part, TextStore& store) {
-    if (!rules_.decided) return;  // not even a record in the first piece
-    ResultSink sink(rules_, part.harvest, store);
-    io::RecordParser parser(path_, {""}, sink);
-    parser.begin_within_list();
-    try {
-      parser.feed(part.piece);
-      part.clean = parser.is_within_list();
-    } catch (const Error&) {
-      part.clean = false;  // the master finds it too, in its turn, and knows where it is
-    }
-  }
-
-  void commit(size_t number, Part part) {
-    std::unique_lock lock(mutex_);
-    waiting_.emplace(number, std::move(part));
-    if (committing_) return;  // whoever is at it takes this one too
-    committing_ = true;
-    try {
-      for (auto it = waiting_.find(committed_); it != waiting_.end() && !stopped_; it = waiting_.find(committed_)) {
-        Part next = std::move(it->second);
-        waiting_.erase(it);
-        lock.unlock();
-        take(next);
-        lock.lock();
-        spare_.push_back(std::move(next));
-        ++committed_;
-        moved_on_.notify_all();
-      }
-    } catch (...) {
-      if (!lock.owns_lock()) lock.lock();
-      committing_ = false;
-      throw;
-    }
-    committing_ = false;
-  }
-
-  void take(const Part& part) {
-    if (part.error) std::rethrow_exception(part.error);
-    if (!part.clean || !master_.is_within_list()) return master_.feed(part.piece);
-    master_.skip(part.piece, static_cast<int64_t>(part.harvest.records.size()));
-    make_room(part);
-    harvest_.records.insert(harvest_.records.end(), part.harvest.records.begin(), part.harvest.records.end());
-    harvest_.ids.insert(harvest_.ids.end(), part.harvest.ids.begin(), part.harvest.ids.end());
-  }
-
-  // For as many records as the file seems to hold, so that they are not moved again and again.
-  void make_room(const Part& part) {
-    bytes_ += part.piece.size();
-    records_ += part.harvest.records.size();
-    const size_t needed = harvest_.records.size() + part.harvest.records.size();
-    if (needed <= harvest_.records.capacity()) return;
-    const double share = static_cast<double>(pieces_.size_hint()) / static_cast<double>(bytes_);
-    const auto expected = static_cast<size_t>(1.02 * share * static_cast<double>(records_));
-    reserve_huge(harvest_.records, std::max(expected, needed + needed / 2));
-    reserve_huge(harvest_.ids, harvest_.records.capacity());
-  }
-
-  void fail(std::exception_ptr error) {
-    {
-      const std::lock_guard lock(mutex_);
-      if (!error_) error_ = error;
-      stopped_ = true;
-    }
-    moved_on_.notify_all();
-  }
-
   const std::string path_;
   const EvalConfig config_;
   std::promise<const GroundTruth*> promise_;
   std::shared_future<const GroundTruth*> truth_;
   bool promised_ = false;
   ResultRules rules_;
-  io::RecordPieces pieces_;
-  Detections detections_;
-  Harvest harvest_;
-  ResultSink sink_;
-  io::RecordParser master_;
-  size_t bytes_ = 0, records_ = 0;  // of the pieces the master did not read itself
-
-  std::mutex mutex_;  // of what follows
-  std::condition_variable moved_on_;
-  std::map<size_t, Part> waiting_;
-  std::vector<Part> spare_;
-  size_t committed_ = 0;
-  bool committing_ = false, stopped_ = false;
-  std::exception_ptr error_;
-  std::vector<TextStore> stores_;  // of threads that are done
-  std::vector<std::jthread> helpers_;
+  RawDetections raw_;
+  std::deque<TextStore> stores_;  // of the batches
+  io::ParallelRecords file_;      // last: its threads use all of the above
 };
 
 DetectionLoader::DetectionLoader(const std::string& path, const EvalConfig& config, size_t block)

@@ -7,8 +7,8 @@
 #include <nlohmann/json.hpp>
 
 #include "lib/base/error.h"
+#include "lib/base/parallel.h"
 #include "lib/eval/overlaps.h"
-#include "lib/eval/parallel.h"
 #include "lib/eval/summary.h"
 
 namespace iuq::eval {
@@ -33,8 +33,8 @@ struct Row {
 // Judges image after image, keeping its storage.
 class Judge {
  public:
-  Judge(const Problem& problem, const CellsByImage& cells, std::vector<Fate>& fates)
-      : view_(problem, cells, "the error breakdown"), fates_(fates) {}
+  Judge(const EvalInput& input, const PairsByImage& pairs, std::vector<Fate>& fates)
+      : view_(input, pairs, "the error breakdown"), fates_(fates) {}
 
   void run(size_t image, Row* rows) {
     view_.load(image, -std::numeric_limits<double>::infinity());
@@ -53,7 +53,7 @@ class Judge {
     }
     for (size_t g = 0; g < truths; ++g) {
       const ImageView::Truth& truth = view_.truths()[g];
-      fates_[truth.place] = truth.ignored  ? Fate::kIgnored
+      fates_[truth.position] = truth.ignored  ? Fate::kIgnored
                             : taken_[g]    ? Fate::kFound
                             : claimed_[g]  ? Fate::kFixable
                                            : Fate::kMissed;
@@ -148,16 +148,16 @@ enum class Fix {
 
 class Ranking {
  public:
-  Ranking(size_t categories, std::vector<Row> rows, const std::vector<Fate>& fates, const Problem& problem)
+  Ranking(size_t categories, std::vector<Row> rows, const std::vector<Fate>& fates, const EvalInput& input)
       : rows_(std::move(rows)), asked_(categories, 0), missed_(categories, 0), unfound_(categories, 0) {
     std::erase_if(rows_, [](const Row& row) { return !row.counts && !row.fixes; });
     // Rows are in the order of images, and so are ties.
     std::stable_sort(rows_.begin(), rows_.end(), [](const Row& a, const Row& b) { return a.score > b.score; });
-    for (const Cell& cell : problem.cells.cells) {
-      for (uint32_t g = cell.gt_begin; g < cell.gt_end; ++g) {
-        asked_[cell.category] += fates[g] != Fate::kIgnored;
-        missed_[cell.category] += fates[g] == Fate::kMissed;
-        unfound_[cell.category] += fates[g] == Fate::kMissed || fates[g] == Fate::kFixable;
+    for (const ImageCategory& pair : input.pairs.list) {
+      for (uint32_t g = pair.gt_begin; g < pair.gt_end; ++g) {
+        asked_[pair.category] += fates[g] != Fate::kIgnored;
+        missed_[pair.category] += fates[g] == Fate::kMissed;
+        unfound_[pair.category] += fates[g] == Fate::kMissed || fates[g] == Fate::kFixable;
       }
     }
   }
@@ -245,16 +245,16 @@ class Ranking {
   std::vector<int64_t> asked_, missed_, unfound_;  // [K] annotations
 };
 
-std::vector<Row> judge_all(const Problem& problem, std::vector<Fate>& fates) {
-  const CellsByImage cells = by_image(problem);
-  const Judge checked(problem, cells, fates);  // throws here, not on a thread, and without images too
-  const size_t images = problem.truth.images.size();
+std::vector<Row> judge_all(const EvalInput& input, std::vector<Fate>& fates) {
+  const PairsByImage of_image = by_image(input);
+  const Judge checked(input, of_image, fates);  // throws here, not on a thread, and without images too
+  const size_t images = input.truth.images.size();
   std::vector<size_t> first(images + 1, 0);
-  for (const Cell& cell : problem.cells.cells) first[cell.image + 1] += cell.out_end - cell.out_begin;
+  for (const ImageCategory& pair : input.pairs.list) first[pair.image + 1] += pair.out_end - pair.out_begin;
   for (size_t i = 0; i < images; ++i) first[i + 1] += first[i];
   std::vector<Row> rows(first.back());
-  parallel_for(images, kImagesAtATime, problem.config.threads, [&](size_t begin, size_t end) {
-    Judge judge(problem, cells, fates);
+  parallel_for(images, kImagesAtATime, input.config.threads, [&](size_t begin, size_t end) {
+    Judge judge(input, of_image, fates);
     for (size_t i = begin; i < end; ++i) judge.run(i, rows.data() + first[i]);
   });
   return rows;
@@ -266,12 +266,12 @@ nlohmann::json share_to_json(const ErrorShare& share) {
 
 }  // namespace
 
-ErrorBreakdown break_down_errors(const Problem& problem) {
-  std::vector<Fate> fates(problem.cells.gt.size(), Fate::kIgnored);
-  std::vector<Row> rows = judge_all(problem, fates);
-  const Ranking ranking(problem.cells.first.size() - 1, std::move(rows), fates, problem);
+ErrorBreakdown break_down_errors(const EvalInput& input) {
+  std::vector<Fate> fates(input.pairs.gt.size(), Fate::kIgnored);
+  std::vector<Row> rows = judge_all(input, fates);
+  const Ranking ranking(input.pairs.first.size() - 1, std::move(rows), fates, input);
   ErrorBreakdown out;
-  out.type = problem.type;
+  out.type = input.type;
   out.ap50 = ranking.ap(Fix::kNothing);
   const std::vector<std::pair<ErrorShare, Fix>> kinds = {
       {{"classification", ranking.count(Kind::kClassification), 0}, Fix::kClassification},
@@ -283,9 +283,9 @@ ErrorBreakdown break_down_errors(const Problem& problem) {
       {{"false_positives", ranking.misses(), 0}, Fix::kPositives},
       {{"false_negatives", ranking.unfound(), 0}, Fix::kNegatives}};
   std::vector<ErrorShare> shares(kinds.size());
-  parallel_for(kinds.size(), 1, problem.config.threads, [&](size_t begin, size_t) {
+  parallel_for(kinds.size(), 1, input.config.threads, [&](size_t begin, size_t) {
     shares[begin] = kinds[begin].first;
-    // A fix never costs anything but by the places of 101 recalls; as in TIDE, that is not a loss.
+    // A fix never costs anything but by where the 101 recalls fall; as in TIDE, that is not a loss.
     if (out.ap50 >= 0) shares[begin].gain = std::max(0.0, ranking.ap(kinds[begin].second) - out.ap50);
   });
   out.false_negatives = shares.back();

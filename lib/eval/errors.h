@@ -53,7 +53,7 @@ struct ErrorBreakdown {
 ///
 /// Takes the images one by one on config.threads threads, whose number changes nothing; keeps some 24 bytes a
 /// detection. Error(kUsage) for boundary IoU.
-ErrorBreakdown break_down_errors(const Problem& problem);
+ErrorBreakdown break_down_errors(const EvalInput& input);
 
 /// A line for each kind: count, gain.
 std::string to_table(const ErrorBreakdown& breakdown);

@@ -22,14 +22,14 @@ std::vector<Summary> evaluate(const std::string& annotations, const std::string&
   const GroundTruth truth = load_ground_truth(annotations, config);
   if (!loader) loader.emplace(predictions, config);
   const Detections detections = loader->finish(truth);
-  const Cells cells = group(truth, detections, config);
+  const ImageCategories pairs = group(truth, detections, config);
   std::vector<Summary> out;
   for (const IouType type : config.iou_types) {
-    const Problem problem{truth, detections, cells, config, type};
-    const MatchTable table = match(problem);
-    const Curves curves = accumulate(problem, table);
-    if (visit) visit(problem, table, curves);
-    out.push_back(summarize(problem, table, curves));
+    const EvalInput input{truth, detections, pairs, config, type};
+    const MatchTable table = match(input);
+    const Curves curves = accumulate(input, table);
+    if (visit) visit(input, table, curves);
+    out.push_back(summarize(input, table, curves));
   }
   for (const std::string& area : out[0].empty_areas) {
     log::warning(cat("no annotation is ", area, "; its numbers are -1 (undefined), not 0"));

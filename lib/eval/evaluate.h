@@ -9,7 +9,7 @@
 namespace iuq::eval {
 
 /// Sees all there is of one IoU type: for curves, error analysis and whatever else is asked of an evaluation.
-using EvalVisitor = std::function<void(const Problem&, const MatchTable&, const Curves&)>;
+using EvalVisitor = std::function<void(const EvalInput&, const MatchTable&, const Curves&)>;
 
 /// Loads both files ("-" is stdin for one of them) and evaluates each IoU type of the config, in its order. `visit`, if
 /// given, is called for each. Warns on stderr about id 0 and about size ranges without annotations.

@@ -1,40 +1,121 @@
 #include "lib/eval/ground_truth.h"
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 
 #include "lib/base/error.h"
+#include "lib/base/huge_pages.h"
 #include "lib/base/log.h"
-#include "lib/eval/fields.h"
-#include "lib/eval/parallel.h"
-#include "lib/eval/plain_annotation.h"
+#include "lib/base/parallel.h"
+#include "lib/eval/annotation_rules.h"
 #include "lib/eval/segmentation.h"
-#include "lib/io/coco_json.h"
-#include "lib/io/record_parser.h"
+#include "lib/io/parallel_records.h"
+#include "lib/io/record_reader.h"
 
 namespace iuq::eval {
 namespace {
 
-using nlohmann::json;
+constexpr size_t kMasksAtATime = 16;
 
 // An annotation before ids are resolved; the lists of the file may come in any order.
 struct Raw {
-  int64_t id = 0, image_id = 0, category_id = 0, index = 0;
-  bool has_area = false, has_crowd = false;
-  Annotation value;
-  Segmentation segmentation;
-  std::string problem;  // what is wrong with it, to be thrown if it turns out to count
+  int64_t id = 0, image_id = 0, category_id = 0;
+  int64_t index = 0;  // in the file
+  double area = 0;
+  mask::Box box{};
+  bool crowd = false, ignore = false;
+  size_t offset = 0;                   // of its segmentation among the packed ones of its batch
+  const uint8_t* segmentation = nullptr;  // packed, once the batch was taken
 };
 
 const std::vector<std::string> kSections = {"images", "categories", "annotations"};
 constexpr size_t kImages = 0, kCategories = 1;
 
-class Loader final : public io::RecordSink {
- public:
-  Loader(const std::string& path, const EvalConfig& config) : path_(path), config_(config) {}
+struct Rules {
+  explicit Rules(const EvalConfig& config)
+      : images(image_rules(config)), categories(category_rules(config)), annotations(annotation_rules(config)),
+        sections({{kSections[0], images}, {kSections[1], categories}, {kSections[2], annotations}}) {}
+  const std::array<io::FieldRule, image_field::kCount> images;
+  const std::array<io::FieldRule, category_field::kCount> categories;
+  const std::array<io::FieldRule, annotation_field::kCount> annotations;
+  const std::vector<io::SectionRules> sections;
+};
 
-  GroundTruth load() {
-    const auto missing = io::read_records(path_, kSections, *this);
+/// A part of the file.
+class Batch final : public io::RuleBatch {
+ public:
+  Batch(const std::string& path, const Rules& rules) : io::RuleBatch(path, rules.sections) {}
+
+  void clear() override {
+    images.clear();
+    categories.clear();
+    annotations.clear();
+    faults.clear();
+    packed.clear();
+  }
+
+  std::vector<Image> images;
+  std::vector<Category> categories;
+  std::vector<Raw> annotations;
+  std::vector<std::pair<size_t, std::string>> faults;  // which of the annotations must not count, and RecordReader::fault()
+  std::vector<uint8_t> packed;
+
+ private:
+  void add(size_t section, io::RecordReader& record) override {
+    if (section == kImages) return add_image(record);
+    if (section == kCategories) return add_category(record);
+    add_annotation(record);
+  }
+
+  void add_image(const io::RecordReader& record) {
+    using namespace image_field;
+    Image image;
+    image.id = record.integer(kId);
+    if (record.has(kHeight) && record.has(kWidth)) {
+      image.height = record.integer(kHeight);
+      image.width = record.integer(kWidth);
+    }
+    image.negative = record.integers(kNegative);
+    image.not_exhaustive = record.integers(kNotExhaustive);
+    std::sort(image.negative.begin(), image.negative.end());
+    std::sort(image.not_exhaustive.begin(), image.not_exhaustive.end());
+    images.push_back(std::move(image));
+  }
+
+  void add_category(const io::RecordReader& record) {
+    using namespace category_field;
+    Category category;
+    category.id = record.integer(kId);
+    if (record.has(kName)) category.name = record.text(kName);
+    if (record.has(kFrequency)) category.frequency = record.text(kFrequency)[0];
+    categories.push_back(std::move(category));
+  }
+
+  void add_annotation(const io::RecordReader& record) {
+    using namespace annotation_field;
+    Raw raw;
+    raw.index = record.index();
+    raw.id = record.integer(kId);
+    raw.image_id = record.integer(kImageId);
+    raw.category_id = record.integer(kCategoryId);
+    raw.crowd = record.has(kCrowd) && record.flag(kCrowd);
+    raw.ignore = raw.crowd || (record.has(kIgnore) && record.flag(kIgnore));
+    if (record.has(kArea)) raw.area = record.number(kArea);
+    if (record.has(kBox)) raw.box = record.box(kBox);
+    raw.offset = packed.size();
+    if (record.has(kSegmentation)) io::pack(record.segmentation(), packed);
+    if (!record.fault().empty()) faults.emplace_back(annotations.size(), record.fault());
+    annotations.push_back(raw);
+  }
+};
+
+/// Threads: io::ParallelRecords fills batches on several; take() is called by one at a time. Masks are drawn on several,
+/// each into an annotation of its own, when nothing else changes any more.
+class Loader final : public io::RecordConsumer {
+ public:
+  Loader(const std::string& path, const EvalConfig& config) : path_(path), config_(config), rules_(config) {}
+
+  GroundTruth load(size_t block) {
+    const auto missing = io::ParallelRecords(path_, kSections, *this, config_.threads, block).finish();
     if (!missing.empty()) {
       throw Error(ErrorCode::kBadData, cat("\"", path_, "\" has no list \"", missing[0],
                                            "\"; annotations need images, categories and annotations"));
@@ -45,72 +126,35 @@ class Loader final : public io::RecordSink {
     return std::move(out_);
   }
 
+  std::unique_ptr<io::RecordBatch> make_batch() override { return std::make_unique<Batch>(path_, rules_); }
+
+  void take(io::RecordBatch& taken, const io::BatchOrigin& origin) override {
+    auto& batch = static_cast<Batch&>(taken);
+    for (Image& image : batch.images) put(out_.images, out_.image_of, std::move(image));
+    for (Category& category : batch.categories) {
+      const auto known = out_.category_of.find(category.id);
+      if (known != out_.category_of.end()) category.listed += out_.categories[known->second].listed;
+      put(out_.categories, out_.category_of, std::move(category));
+    }
+    if (batch.annotations.empty()) return;
+    const size_t had = raws_.size(), needed = had + batch.annotations.size();
+    if (needed > raws_.capacity()) {
+      reserve_huge(raws_, std::max(needed + origin.expected(batch.annotations.size()), needed + needed / 2));
+    }
+    const uint8_t* const packed = store_.add(batch.packed);
+    for (Raw raw : batch.annotations) {
+      raw.index += origin.first;
+      raw.segmentation = packed + raw.offset;
+      last_of_[raw.id] = raws_.size();
+      raws_.push_back(raw);
+    }
+    for (const auto& [at, fault] : batch.faults) {
+      faults_.emplace(had + at, cat(io::field_path(path_, kSections[2], raws_[had + at].index), fault));
+    }
+  }
+
  private:
   bool lvis() const { return config_.protocol == Protocol::kLvis; }
-
-  void general(size_t section, int64_t index, json& record) override {
-    const Fields fields(path_, kSections[section], index, record);
-    if (section == kImages) {
-      add_image(fields);
-    } else if (section == kCategories) {
-      add_category(fields);
-    } else {
-      add_annotation(fields, index);
-    }
-  }
-
-  // Records as COCO and LVIS write them; false leaves the record to general().
-  bool plain(size_t section, int64_t index, io::JsonCursor& cursor) override {
-    if (section == kImages) {
-      Image image;
-      if (!read_plain_image(cursor, lvis(), image)) return false;
-      put(out_.images, out_.image_of, std::move(image));
-      return true;
-    }
-    if (section == kCategories) return false;
-    Raw raw;
-    PlainAnnotation plain{raw.value, raw.segmentation, config_, scratch_};
-    if (!plain.read(cursor)) return false;
-    raw.index = index;
-    raw.id = raw.value.id;
-    raw.image_id = plain.image_id;
-    raw.category_id = plain.category_id;
-    last_of_[raw.id] = raws_.size();
-    raws_.push_back(std::move(raw));
-    return true;
-  }
-
-  void add_image(const Fields& fields) {
-    Image image;
-    image.id = fields.integer("id");
-    if (fields.find("height") && fields.find("width")) {
-      image.height = fields.integer("height");
-      image.width = fields.integer("width");
-    }
-    if (lvis()) {
-      image.negative = fields.integers("neg_category_ids");
-      image.not_exhaustive = fields.integers("not_exhaustive_category_ids");
-      std::sort(image.negative.begin(), image.negative.end());
-      std::sort(image.not_exhaustive.begin(), image.not_exhaustive.end());
-    }
-    put(out_.images, out_.image_of, std::move(image));
-  }
-
-  void add_category(const Fields& fields) {
-    Category category;
-    category.id = fields.integer("id");
-    const json* name = fields.find("name");
-    if (name && name->is_string()) category.name = name->get<std::string>();
-    if (lvis()) {
-      const json& frequency = fields.need("frequency");
-      const std::string text = frequency.is_string() ? frequency.get<std::string>() : "";
-      if (text != "r" && text != "c" && text != "f") fields.fail("frequency", "is not one of \"r\", \"c\", \"f\"");
-      category.frequency = text[0];
-    }
-    const auto known = out_.category_of.find(category.id);
-    if (known != out_.category_of.end()) category.listed += out_.categories[known->second].listed;
-    put(out_.categories, out_.category_of, std::move(category));
-  }
 
   // Of records with one id the last holds.
   template <class Record>
@@ -129,34 +173,6 @@ class Loader final : public io::RecordSink {
     for (size_t i = 0; i < records.size(); ++i) index_of[records[i].id] = static_cast<uint32_t>(i);
   }
 
-  void add_annotation(const Fields& fields, int64_t index) {
-    Raw raw;
-    raw.index = index;
-    raw.id = raw.value.id = fields.integer("id");
-    raw.image_id = fields.integer("image_id");
-    raw.category_id = fields.integer("category_id");
-    last_of_[raw.id] = raws_.size();
-    try {
-      read_details(fields, raw);
-    } catch (const Error& e) {
-      raw.problem = e.what();
-    }
-    raws_.push_back(std::move(raw));
-  }
-
-  void read_details(const Fields& fields, Raw& raw) {
-    Annotation& value = raw.value;
-    if (lvis()) {
-      value.ignore = fields.find("ignore") && fields.flag("ignore");
-    } else {
-      value.crowd = value.ignore = fields.flag("iscrowd");
-    }
-    // The reference never looks at the area of a crowd.
-    if (!value.ignore || lvis() || fields.find("area")) value.area = fields.number("area");
-    if (config_.wants(IouType::kBbox)) value.box = fields.box("bbox");
-    if (config_.wants_masks()) raw.segmentation = read_segmentation(fields);
-  }
-
   // Chooses the annotations that count, in the order of the reference: by image id, then as in the file, each id
   // standing for the last annotation that has it.
   void resolve() {
@@ -165,8 +181,9 @@ class Loader final : public io::RecordSink {
       const Raw& raw = raws_[i];
       const auto image = out_.image_of.find(raw.image_id);
       if (image == out_.image_of.end() || !out_.category_of.count(raw.category_id)) continue;
-      if (!raw.problem.empty()) throw Error(ErrorCode::kBadData, raw.problem);
-      if (lvis() && !(raw.value.area > 0)) continue;
+      const auto fault = faults_.find(i);
+      if (fault != faults_.end()) throw Error(ErrorCode::kBadData, fault->second);
+      if (lvis() && !(raw.area > 0)) continue;
       order.emplace_back(image->second, i);
     }
     std::stable_sort(order.begin(), order.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
@@ -177,41 +194,50 @@ class Loader final : public io::RecordSink {
       if (!out_.image_of.count(raw.image_id) || !out_.category_of.count(raw.category_id)) continue;
       chosen.push_back(last);
     }
+    out_.annotations.resize(chosen.size());
+    for (size_t i = 0; i < chosen.size(); ++i) out_.annotations[i] = annotation_of(raws_[chosen[i]]);
     if (config_.wants_masks()) draw_masks(chosen);
-    const bool repeats = last_of_.size() < raws_.size();
-    out_.annotations.reserve(chosen.size());
-    for (const size_t i : chosen) {
-      raws_[i].value.image = out_.image_of.at(raws_[i].image_id);
-      raws_[i].value.category = out_.category_of.at(raws_[i].category_id);
-      // Of equal ids the last may stand for several; else its runs need no copy.
-      if (repeats) out_.annotations.push_back(raws_[i].value);
-      if (!repeats) out_.annotations.push_back(std::move(raws_[i].value));
-    }
     warn(chosen);
   }
 
-  void draw_masks(std::vector<size_t> chosen) {
-    std::sort(chosen.begin(), chosen.end());
-    chosen.erase(std::unique(chosen.begin(), chosen.end()), chosen.end());
-    parallel_for(chosen.size(), 16, config_.threads, [&](size_t begin, size_t end) {
-      for (size_t i = begin; i < end; ++i) draw_mask(raws_[chosen[i]]);
+  Annotation annotation_of(const Raw& raw) const {
+    Annotation out;
+    out.id = raw.id;
+    out.image = out_.image_of.at(raw.image_id);
+    out.category = out_.category_of.at(raw.category_id);
+    out.area = raw.area;
+    out.crowd = raw.crowd;
+    out.ignore = raw.ignore;
+    out.box = raw.box;
+    return out;
+  }
+
+  // In the order of the file, so that of several broken masks the first of the file is told.
+  void draw_masks(const std::vector<size_t>& chosen) {
+    std::vector<size_t> order(chosen.size());
+    for (size_t i = 0; i < order.size(); ++i) order[i] = i;
+    std::sort(order.begin(), order.end(), [&](size_t a, size_t b) { return chosen[a] < chosen[b]; });
+    parallel_for(order.size(), kMasksAtATime, config_.threads, [&](size_t begin, size_t end) {
+      io::Segmentation scratch;
+      for (size_t i = begin; i < end; ++i) draw_mask(raws_[chosen[order[i]]], scratch, out_.annotations[order[i]]);
     });
   }
 
-  void draw_mask(Raw& raw) {
-    const uint32_t at = out_.image_of.at(raw.image_id);
-    const Image& image = out_.images[at];
+  void draw_mask(const Raw& raw, io::Segmentation& scratch, Annotation& out) const {
+    const Image& image = out_.images[out.image];
+    const std::string& list = kSections[2];
     if (image.height < 0 || image.width < 0) {
       throw Error(ErrorCode::kBadData, cat("\"", path_, "\": image ", image.id, " has no valid height and width, which ",
-                                           place_of(path_, "annotations", raw.index, "segmentation"), " needs"));
+                                           io::field_path(path_, list, raw.index, "segmentation"), " needs"));
     }
     try {
-      raw.value.mask = to_rle(std::move(raw.segmentation), image.height, image.width);
+      io::unpack(raw.segmentation, scratch);
+      out.mask = to_rle(scratch, image.height, image.width);
     } catch (const Error& e) {
-      throw Error(e.code(), cat(place_of(path_, "annotations", raw.index, "segmentation"), ": ", e.what()));
+      throw Error(e.code(), cat(io::field_path(path_, list, raw.index, "segmentation"), ": ", e.what(), " (id ", raw.id, ")"));
     }
-    raw.value.mask_box = mask::to_box(raw.value.mask);
-    raw.value.foreground = mask::Foreground(raw.value.mask.counts);
+    out.mask_box = mask::to_box(out.mask);
+    out.foreground = mask::Foreground(out.mask.counts);
   }
 
   void warn(const std::vector<size_t>& chosen) const {
@@ -228,16 +254,18 @@ class Loader final : public io::RecordSink {
 
   const std::string& path_;
   const EvalConfig& config_;
+  const Rules rules_;
   GroundTruth out_;
   std::vector<Raw> raws_;
-  std::vector<double> scratch_;
-  std::unordered_map<int64_t, size_t> last_of_;  // annotation id to position
+  io::SegmentationStore store_;                    // of raws_
+  std::unordered_map<size_t, std::string> faults_;  // position to what is wrong, to be thrown if it turns out to count
+  std::unordered_map<int64_t, size_t> last_of_;    // annotation id to position
 };
 
 }  // namespace
 
-GroundTruth load_ground_truth(const std::string& path, const EvalConfig& config) {
-  GroundTruth out = Loader(path, config).load();
+GroundTruth load_ground_truth(const std::string& path, const EvalConfig& config, size_t block) {
+  GroundTruth out = Loader(path, config).load(block);
   if (out.annotations.empty()) log::warning(cat("\"", path, "\" has no annotation that counts; every number will be -1"));
   return out;
 }

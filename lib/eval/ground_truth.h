@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "lib/eval/config.h"
+#include "lib/io/record_pieces.h"
 #include "lib/mask/rle.h"
 
 namespace iuq::eval {
@@ -46,7 +47,8 @@ struct GroundTruth {
 
 /// Reads "images", "categories" and "annotations" of the file ("-" is stdin). Annotations of images or categories that
 /// are not listed do not count; of annotations that share an id the last one holds, as in the reference.
-/// Errors: kNoInput, kIo, kBadData naming file, section, index and key.
-GroundTruth load_ground_truth(const std::string& path, const EvalConfig& config);
+/// Neither what is returned nor which error is thrown depends on config.threads or `block`, the bytes read at a time.
+/// Errors: kNoInput, kIo, kBadData naming file, section, index, key and id.
+GroundTruth load_ground_truth(const std::string& path, const EvalConfig& config, size_t block = io::RecordPieces::kBlock);
 
 }  // namespace iuq::eval

@@ -6,20 +6,20 @@
 #include <limits>
 
 #include "lib/base/huge_pages.h"
+#include "lib/base/parallel.h"
 #include "lib/eval/mask_iou.h"
 #include "lib/eval/overlaps.h"
-#include "lib/eval/parallel.h"
 
 namespace iuq::eval {
 namespace {
 
 constexpr double kAlmostOne = 1 - 1e-10;  // the reference's cap on a threshold
-constexpr size_t kCellsAtATime = 1024;
+constexpr size_t kPairsAtATime = 1024;
 
 
 bool out_of_range(double area, const AreaRange& range) { return area < range.low || area > range.high; }
 
-// An annotation of the cell at hand.
+// An annotation of the pair at hand.
 struct Truth {
   const Annotation* value;
   std::array<bool, kAreas> ignored{};
@@ -28,21 +28,21 @@ struct Truth {
 
 struct Ranked {
   double score;
-  uint32_t place;  // into Cells::dt
+  uint32_t position;  // into ImageCategories::dt
 };
 
 struct Candidate {
-  uint32_t gt;  // within the cell
+  uint32_t gt;  // within the pair
   double iou;
 };
 
-// Matches cell after cell, keeping its storage.
+// Matches pair after pair, keeping its storage.
 class Matcher {
  public:
-  Matcher(const Problem& problem, MatchTable& out) : p_(problem), out_(out) {}
+  Matcher(const EvalInput& input, MatchTable& out) : in_(input), out_(out) {}
 
   void run(size_t index) {
-    cell_ = &p_.cells.cells[index];
+    pair_ = &in_.pairs.list[index];
     sort_detections();
     load_truths(index);
     const bool partial = is_partial();
@@ -53,27 +53,27 @@ class Matcher {
   }
 
  private:
-  const Detection& dt(size_t d) const { return p_.detections.records[p_.cells.dt[ranked_[d].place]]; }
+  const Detection& dt(size_t d) const { return in_.detections.records[in_.pairs.dt[ranked_[d].position]]; }
 
-  // By falling score; equals stay in the order of the cell.
+  // By falling score; equals stay in the order of the pair.
   void sort_detections() {
     ranked_.clear();
-    for (uint32_t d = cell_->dt_begin; d < cell_->dt_end; ++d) {
-      ranked_.push_back({p_.detections.records[p_.cells.dt[d]].score, d});
+    for (uint32_t d = pair_->dt_begin; d < pair_->dt_end; ++d) {
+      ranked_.push_back({in_.detections.records[in_.pairs.dt[d]].score, d});
     }
     std::sort(ranked_.begin(), ranked_.end(), [](const Ranked& x, const Ranked& y) {
-      return x.score > y.score || (x.score == y.score && x.place < y.place);
+      return x.score > y.score || (x.score == y.score && x.position < y.position);
     });
-    ranked_.resize(cell_->out_end - cell_->out_begin);
-    for (size_t d = 0; d < ranked_.size(); ++d) out_.scores[cell_->out_begin + d] = ranked_[d].score;
+    ranked_.resize(pair_->out_end - pair_->out_begin);
+    for (size_t d = 0; d < ranked_.size(); ++d) out_.scores[pair_->out_begin + d] = ranked_[d].score;
   }
 
   void load_truths(size_t index) {
     truths_.clear();
-    for (uint32_t g = cell_->gt_begin; g < cell_->gt_end; ++g) {
-      Truth truth{&p_.truth.annotations[p_.cells.gt[g]]};
+    for (uint32_t g = pair_->gt_begin; g < pair_->gt_end; ++g) {
+      Truth truth{&in_.truth.annotations[in_.pairs.gt[g]]};
       for (size_t a = 0; a < kAreas; ++a) {
-        truth.ignored[a] = truth.value->ignore || out_of_range(truth.value->area, p_.config.areas[a]);
+        truth.ignored[a] = truth.value->ignore || out_of_range(truth.value->area, in_.config.areas[a]);
         out_.counted[index * kAreas + a] += !truth.ignored[a];
       }
       truths_.push_back(truth);
@@ -82,12 +82,12 @@ class Matcher {
 
   // LVIS: the category is not annotated in full in this image.
   bool is_partial() const {
-    if (p_.config.protocol != Protocol::kLvis) return false;
-    const auto& partial = p_.truth.images[cell_->image].not_exhaustive;
-    return std::binary_search(partial.begin(), partial.end(), p_.truth.categories[cell_->category].id);
+    if (in_.config.protocol != Protocol::kLvis) return false;
+    const auto& partial = in_.truth.images[pair_->image].not_exhaustive;
+    return std::binary_search(partial.begin(), partial.end(), in_.truth.categories[pair_->category].id);
   }
 
-  // What the detection can match at any threshold. A pair below all of them has no influence, so it is not kept.
+  // What the detection can match at any threshold. An overlap below all of them has no influence, so it is not kept.
   void find_candidates(const Detection& d) {
     candidates_.clear();
     highest_ = 0;
@@ -95,7 +95,7 @@ class Matcher {
     has_boundary_ = false;
     for (uint32_t g = 0; g < truths_.size(); ++g) {
       const double iou = iou_of(d, *truths_[g].value);
-      if (iou < p_.config.iou_thresholds[0]) continue;
+      if (iou < in_.config.iou_thresholds[0]) continue;
       candidates_.push_back({g, iou});
       // Not a number, of boxes beyond measure, is below no threshold.
       highest_ = std::isnan(iou) ? std::numeric_limits<double>::infinity() : std::max(highest_, iou);
@@ -103,11 +103,16 @@ class Matcher {
   }
 
   double iou_of(const Detection& d, const Annotation& g) {
-    if (p_.type == IouType::kBbox) return mask::iou(d.box, g.box, g.crowd);
-    const double iou = masks_.with(g);
-    if (p_.type == IouType::kSegm || g.crowd || iou < p_.config.iou_thresholds[0]) return iou;
-    // A crowd has no boundary to be met.
-    return std::min(iou, boundary_iou(g));
+    switch (in_.type) {
+      case IouType::kSegm: return masks_.with(g);
+      case IouType::kBbox: return mask::iou(d.box, g.box, g.crowd);
+      case IouType::kBoundary: {
+        const double iou = masks_.with(g);
+        // A crowd is a region without outlines of its own.
+        return g.crowd || iou < in_.config.iou_thresholds[0] ? iou : std::min(iou, boundary_iou(g));
+      }
+    }
+    return 0;
   }
 
   double boundary_iou(const Annotation& g) {
@@ -119,12 +124,12 @@ class Matcher {
   // As wide as the boundary IoU API has it: Python's round() takes halves to even, and so does nearbyint().
   mask::Rle boundary_of(const mask::Rle& rle) const {
     const double diagonal = std::sqrt(double(rle.height) * rle.height + double(rle.width) * rle.width);
-    return mask::boundary(rle, static_cast<uint32_t>(std::max(1.0, std::nearbyint(p_.config.boundary_ratio * diagonal))));
+    return mask::boundary(rle, static_cast<uint32_t>(std::max(1.0, std::nearbyint(in_.config.boundary_ratio * diagonal))));
   }
 
   void match_detection(size_t d, size_t a, bool partial) {
     ThresholdBits matched = 0, ignored = 0;
-    const std::vector<double>& thresholds = p_.config.iou_thresholds;
+    const std::vector<double>& thresholds = in_.config.iou_thresholds;
     for (size_t t = 0; t < thresholds.size(); ++t) {
       const double threshold = std::min(thresholds[t], kAlmostOne);
       if (candidates_.empty() || highest_ < threshold) break;  // and so it is at all that follow
@@ -136,8 +141,8 @@ class Matcher {
       // The reference stores the id of the match and later asks whether it is zero.
       if (truth->value->id != 0) matched |= bit;
     }
-    if (partial || out_of_range(dt(d).area, p_.config.areas[a])) ignored |= static_cast<ThresholdBits>(~matched);
-    const size_t row = (cell_->out_begin + d) * kAreas + a;
+    if (partial || out_of_range(dt(d).area, in_.config.areas[a])) ignored |= static_cast<ThresholdBits>(~matched);
+    const size_t row = (pair_->out_begin + d) * kAreas + a;
     out_.matched[row] = matched;
     out_.ignored[row] = ignored;
   }
@@ -160,9 +165,9 @@ class Matcher {
     return found;
   }
 
-  const Problem& p_;
+  const EvalInput& in_;
   MatchTable& out_;
-  const Cell* cell_ = nullptr;
+  const ImageCategory* pair_ = nullptr;
   std::vector<Ranked> ranked_;         // detections, after the cut
   std::vector<Truth> truths_;          // in file order
   std::vector<Candidate> candidates_;  // of the detection at hand, likewise
@@ -174,8 +179,8 @@ class Matcher {
 
 }  // namespace
 
-MatchTable match(const Problem& problem) {
-  const size_t rows = problem.cells.rows, cells = problem.cells.cells.size();
+MatchTable match(const EvalInput& input) {
+  const size_t rows = input.pairs.rows, pairs = input.pairs.list.size();
   MatchTable out;
   reserve_huge(out.scores, rows);
   reserve_huge(out.matched, rows * kAreas);
@@ -183,11 +188,11 @@ MatchTable match(const Problem& problem) {
   out.scores.resize(rows);
   out.matched.resize(rows * kAreas);
   out.ignored.resize(rows * kAreas);
-  out.counted.resize(cells * kAreas);
+  out.counted.resize(pairs * kAreas);
   // Image by image, as the records lie in the file and so in memory.
-  const std::vector<uint32_t> order = by_image(problem).cells;
-  parallel_for(cells, kCellsAtATime, problem.config.threads, [&](size_t begin, size_t end) {
-    Matcher matcher(problem, out);
+  const std::vector<uint32_t> order = by_image(input).list;
+  parallel_for(pairs, kPairsAtATime, input.config.threads, [&](size_t begin, size_t end) {
+    Matcher matcher(input, out);
     for (size_t i = begin; i < end; ++i) matcher.run(order[i]);
   });
   return out;

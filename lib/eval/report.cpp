@@ -1,5 +1,6 @@
 #include "lib/eval/report.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
@@ -82,7 +83,7 @@ json config_of(const EvalConfig& config) {
   }
   if (!config.image_ids.empty()) out["image_ids"] = config.image_ids;
   if (!config.categories.empty()) out["categories"] = config.categories;
-  if (config.wants(IouType::kBoundary)) out["boundary_ratio"] = config.boundary_ratio;
+  if (std::any_of(config.iou_types.begin(), config.iou_types.end(), is_of_boundaries)) out["boundary_ratio"] = config.boundary_ratio;
   return out;
 }
 
@@ -115,17 +116,17 @@ std::string to_csv(const std::vector<Summary>& summaries) {
   return out;
 }
 
-std::string curves_to_csv(const Problem& problem, const Curves& curves) {
+std::string curves_to_csv(const EvalInput& input, const Curves& curves) {
   std::string out;
   const size_t cut = curves.cuts - 1;
   for (size_t k = 0; k < curves.categories; ++k) {
-    const bool pooled = !problem.config.use_categories;
-    const std::string category = pooled ? "-1,\"all\"" : cat(problem.truth.categories[k].id, ",", csv_text(problem.truth.categories[k].name));
+    const bool pooled = !input.config.use_categories;
+    const std::string category = pooled ? "-1,\"all\"" : cat(input.truth.categories[k].id, ",", csv_text(input.truth.categories[k].name));
     for (size_t t = 0; t < curves.thresholds; ++t) {
       for (size_t r = 0; r < kRecalls; ++r) {
         const size_t at = curves.precision_at(t, r, k, 0, cut);
         if (curves.precision[at] < 0) continue;
-        out += cat(name_of(problem.type), ",", category, ",", csv_number(problem.config.iou_thresholds[t]), ",",
+        out += cat(name_of(input.type), ",", category, ",", csv_number(input.config.iou_thresholds[t]), ",",
                    csv_number(recall_thresholds()[r]), ",", csv_number(curves.precision[at]), ",",
                    curves.scores.empty() ? "" : csv_number(curves.scores[at]), "\n");
       }

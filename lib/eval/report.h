@@ -17,7 +17,7 @@ std::string to_csv(const std::vector<Summary>& summaries);
 
 /// Precision over recall of every category and IoU threshold, all sizes, largest cut: lines of
 /// iou_type,category_id,category,iou,recall,precision,score. Categories without annotations are left out. No header.
-std::string curves_to_csv(const Problem& problem, const Curves& curves);
+std::string curves_to_csv(const EvalInput& input, const Curves& curves);
 inline constexpr const char* kCurvesHeader = "iou_type,category_id,category,iou,recall,precision,score\n";
 
 /// One object; FORMAT.md describes it. Numbers are 0 .. 1 in full precision, -1 is undefined.

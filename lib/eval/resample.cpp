@@ -6,13 +6,13 @@
 #include <limits>
 #include <numeric>
 
+#include "lib/base/parallel.h"
 #include "lib/base/rng.h"
-#include "lib/eval/parallel.h"
 
 namespace iuq::eval {
 namespace {
 
-size_t place_of_threshold(const EvalConfig& config, double threshold) {
+size_t index_of_threshold(const EvalConfig& config, double threshold) {
   const auto& all = config.iou_thresholds;
   return static_cast<size_t>(std::find(all.begin(), all.end(), threshold) - all.begin());
 }
@@ -31,43 +31,43 @@ void find_needed(uint64_t asked, std::array<uint32_t, kRecalls>& needed) {
 
 }  // namespace
 
-RankedMatches::RankedMatches(const Problem& problem, const MatchTable& table)
-    : thresholds_(problem.config.iou_thresholds.size()),
-      categories_(problem.cells.first.size() - 1),
-      at50_(place_of_threshold(problem.config, .5)),
-      at75_(place_of_threshold(problem.config, .75)),
+RankedMatches::RankedMatches(const EvalInput& input, const MatchTable& table)
+    : thresholds_(input.config.iou_thresholds.size()),
+      categories_(input.pairs.first.size() - 1),
+      at50_(index_of_threshold(input.config, .5)),
+      at75_(index_of_threshold(input.config, .75)),
       groups_(kAreas * categories_) {
-  parallel_for(categories_, 1, problem.config.threads, [&](size_t begin, size_t end) {
-    for (size_t k = begin; k < end; ++k) add(problem, table, k);
+  parallel_for(categories_, 1, input.config.threads, [&](size_t begin, size_t end) {
+    for (size_t k = begin; k < end; ++k) add(input, table, k);
   });
 }
 
-void RankedMatches::add(const Problem& problem, const MatchTable& table, size_t category) {
-  struct Place {
+void RankedMatches::add(const EvalInput& input, const MatchTable& table, size_t category) {
+  struct Scored {
     double score;
     uint32_t row, image;
   };
-  std::vector<Place> order;
-  for (size_t c = problem.cells.first[category]; c < problem.cells.first[category + 1]; ++c) {
-    const Cell& cell = problem.cells.cells[c];
-    for (uint32_t row = cell.out_begin; row < cell.out_end; ++row) {
-      order.push_back({table.scores[row], row, cell.image});
+  std::vector<Scored> order;
+  for (size_t c = input.pairs.first[category]; c < input.pairs.first[category + 1]; ++c) {
+    const ImageCategory& pair = input.pairs.list[c];
+    for (uint32_t row = pair.out_begin; row < pair.out_end; ++row) {
+      order.push_back({table.scores[row], row, pair.image});
     }
     for (size_t a = 0; a < kAreas; ++a) {
       const uint32_t count = table.counted[c * kAreas + a];
-      if (count > 0) groups_[a * categories_ + category].asked.push_back({cell.image, count});
+      if (count > 0) groups_[a * categories_ + category].asked.push_back({pair.image, count});
     }
   }
-  std::stable_sort(order.begin(), order.end(), [](const Place& x, const Place& y) { return x.score > y.score; });
+  std::stable_sort(order.begin(), order.end(), [](const Scored& x, const Scored& y) { return x.score > y.score; });
   const unsigned all = (1u << thresholds_) - 1;
   for (size_t a = 0; a < kAreas; ++a) {
     Group& group = groups_[a * categories_ + category];
     if (group.asked.empty()) continue;
-    for (const Place& place : order) {
-      const size_t at = place.row * kAreas + a;
+    for (const Scored& detection : order) {
+      const size_t at = detection.row * kAreas + a;
       const unsigned matched = table.matched[at], counts = ~unsigned{table.ignored[at]} & all;
       if (counts == 0) continue;
-      group.rows.push_back({place.image, static_cast<ThresholdBits>(counts & matched),
+      group.rows.push_back({detection.image, static_cast<ThresholdBits>(counts & matched),
                             static_cast<ThresholdBits>(counts & ~matched)});
     }
     group.rows.shrink_to_fit();

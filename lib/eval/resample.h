@@ -12,10 +12,10 @@ inline constexpr std::array<const char*, 6> kComparedStats = {"AP", "AP50", "AP7
 using StatValues = std::array<double, kComparedStats.size()>;  // at the largest cut; -1 where nothing counts
 
 /// A matched results list made ready to be judged again and again with images counted several times or not at all: what
-/// counts of each category, best first. It refers to nothing of the problem it is made from.
+/// counts of each category, best first. It refers to nothing of the input it is made from.
 class RankedMatches {
  public:
-  RankedMatches(const Problem& problem, const MatchTable& table);
+  RankedMatches(const EvalInput& input, const MatchTable& table);
 
   /// Storage of a call, kept between calls; one a thread.
   struct Scratch {
@@ -47,7 +47,7 @@ class RankedMatches {
   };
   using Precisions = std::array<double, kMaxThresholds>;  // the sum over the recalls
 
-  void add(const Problem& problem, const MatchTable& table, size_t category);
+  void add(const EvalInput& input, const MatchTable& table, size_t category);
   Precisions sum_precisions(const Group& group, uint64_t asked, const std::vector<uint32_t>& weights,
                             Scratch& scratch) const;
 

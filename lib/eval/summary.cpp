@@ -183,9 +183,9 @@ double numpy_mean(const std::vector<double>& values) {
   return sum / double(values.size());
 }
 
-Summary summarize(const Problem& problem, const MatchTable& table, const Curves& curves) {
+Summary summarize(const EvalInput& input, const MatchTable& table, const Curves& curves) {
   Summary out;
-  out.type = problem.type;
+  out.type = input.type;
   Slice all;
   all.t_end = curves.thresholds;
   all.categories.resize(curves.categories);
@@ -193,23 +193,23 @@ Summary summarize(const Problem& problem, const MatchTable& table, const Curves&
   Slice at_largest = all;
   at_largest.cut = curves.cuts - 1;
   out.ap_at_largest_cut = average_precision(curves, at_largest);
-  out.stats = problem.config.protocol == Protocol::kCoco ? coco_stats(curves, all, problem.config)
-                                                         : lvis_stats(curves, all, problem.truth, problem.config);
+  out.stats = input.config.protocol == Protocol::kCoco ? coco_stats(curves, all, input.config)
+                                                         : lvis_stats(curves, all, input.truth, input.config);
   std::vector<int64_t> of_area(kAreas, 0), of_category(curves.categories, 0);
-  for (size_t i = 0; i < problem.cells.cells.size(); ++i) {
+  for (size_t i = 0; i < input.pairs.list.size(); ++i) {
     for (size_t a = 0; a < kAreas; ++a) of_area[a] += table.counted[i * kAreas + a];
-    of_category[problem.cells.cells[i].category] += table.counted[i * kAreas];
+    of_category[input.pairs.list[i].category] += table.counted[i * kAreas];
   }
-  const std::vector<bool> chosen = chosen_categories(problem.truth, problem.config);
+  const std::vector<bool> chosen = chosen_categories(input.truth, input.config);
   for (size_t k = 0; k < curves.categories; ++k) {
-    if (problem.config.use_categories && !chosen[k]) continue;
-    CategoryStats category{-1, "all", of_category[k], category_stats(curves, k, problem.config)};
-    if (problem.config.use_categories) category.id = problem.truth.categories[k].id;
-    if (problem.config.use_categories) category.name = problem.truth.categories[k].name;
+    if (input.config.use_categories && !chosen[k]) continue;
+    CategoryStats category{-1, "all", of_category[k], category_stats(curves, k, input.config)};
+    if (input.config.use_categories) category.id = input.truth.categories[k].id;
+    if (input.config.use_categories) category.name = input.truth.categories[k].name;
     out.categories.push_back(std::move(category));
   }
   for (size_t a = 1; a < kAreas; ++a) {
-    if (of_area[0] > 0 && of_area[a] == 0) out.empty_areas.push_back(problem.config.areas[a].name);
+    if (of_area[0] > 0 && of_area[a] == 0) out.empty_areas.push_back(input.config.areas[a].name);
   }
   return out;
 }

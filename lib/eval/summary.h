@@ -29,7 +29,7 @@ struct Summary {
   std::vector<std::string> empty_areas;    // size ranges without an annotation that counts
 };
 
-Summary summarize(const Problem& problem, const MatchTable& table, const Curves& curves);
+Summary summarize(const EvalInput& input, const MatchTable& table, const Curves& curves);
 
 /// The mean as numpy 1.24 to 2.2 computes it: summed pairwise in blocks of 8192, so that even the last bit agrees (since
 /// numpy 2.3 the reference itself sums without blocks and can differ from its older self there). -1 of nothing.

@@ -163,7 +163,7 @@ PredictReport predict(const PredictJob& job, const std::string& output, bool for
   if (!job.features.empty() && job.predict.short_side + job.predict.long_side > 0) {
     throw Error(ErrorCode::kUsage, "the size of cached features is settled; --short-side and --long-side need --images alone");
   }
-  const data::Dataset dataset = data::Dataset::load(job.annotations);
+  const data::Dataset dataset = data::Dataset::load(job.annotations, at::get_num_threads());
   model::Checkpoint checkpoint =
       job.segmenter.empty() || model::is_checkpoint(job.model)
           ? model::load_checkpoint(job.model)

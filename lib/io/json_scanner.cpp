@@ -76,43 +76,43 @@ void append_utf8(std::string& out, uint32_t code) {
 
 }  // namespace
 
-JsonPlace JsonPlace::after(std::string_view text) const {
+TextPosition TextPosition::after(std::string_view text) const {
   // Such files have few lines or one: memchr is many times as fast as looking at each byte.
-  JsonPlace place = *this;
+  TextPosition position = *this;
   const char* at = text.data();
   const char* const end = at + text.size();
   while (at != end) {
     const char* const found = static_cast<const char*>(std::memchr(at, '\n', static_cast<size_t>(end - at)));
     if (!found) break;
-    ++place.line;
-    place.column = 1;
+    ++position.line;
+    position.column = 1;
     at = found + 1;
   }
-  place.column += end - at;
-  return place;
+  position.column += end - at;
+  return position;
 }
 
-void json_fail(const std::string& path, JsonPlace place, const std::string& what) {
+void json_fail(const std::string& path, TextPosition position, const std::string& what) {
   throw Error(ErrorCode::kBadData,
-              cat("\"", path, "\" is not valid JSON: line ", place.line, ", column ", place.column, ": ", what));
+              cat("\"", path, "\" is not valid JSON: line ", position.line, ", column ", position.column, ": ", what));
 }
 
-void json_unexpected(const std::string& path, JsonPlace place, int next, const char* wanted) {
-  if (next < 0) json_fail(path, place, cat("the file ends where ", wanted, " should be (truncated?)"));
+void json_unexpected(const std::string& path, TextPosition position, int next, const char* wanted) {
+  if (next < 0) json_fail(path, position, cat("the file ends where ", wanted, " should be (truncated?)"));
   const std::string shown = next > 0x20 && next < 0x7f ? cat("'", static_cast<char>(next), "'") : cat("byte ", next);
-  json_fail(path, place, cat(shown, " where ", wanted, " should be",
+  json_fail(path, position, cat(shown, " where ", wanted, " should be",
                              next == 'N' || next == 'I' ? " (NaN and Infinity are not JSON)" : ""));
 }
 
-JsonScanner::JsonScanner(const std::string& path, std::string_view text, JsonPlace place, int depth)
-    : path_(path), begin_(text.data()), next_(begin_), end_(begin_ + text.size()), place_(place), depth_(depth) {}
+JsonScanner::JsonScanner(const std::string& path, std::string_view text, TextPosition position, int depth)
+    : path_(path), begin_(text.data()), next_(begin_), end_(begin_ + text.size()), position_(position), depth_(depth) {}
 
 void JsonScanner::fail(const std::string& what) const {
-  json_fail(path_, place_.after({begin_, static_cast<size_t>(next_ - begin_)}), what);
+  json_fail(path_, position_.after({begin_, static_cast<size_t>(next_ - begin_)}), what);
 }
 
 void JsonScanner::unexpected(const char* wanted) const {
-  json_unexpected(path_, place_.after({begin_, static_cast<size_t>(next_ - begin_)}), peek(), wanted);
+  json_unexpected(path_, position_.after({begin_, static_cast<size_t>(next_ - begin_)}), peek(), wanted);
 }
 
 int JsonScanner::skip_space() {

@@ -24,23 +24,23 @@ class JsonEvents {
 };
 
 /// Where a byte is in a file; both count from 1, columns in bytes.
-struct JsonPlace {
+struct TextPosition {
   int64_t line = 1, column = 1;
-  /// The place behind `text`, which begins here.
-  JsonPlace after(std::string_view text) const;
+  /// The position behind `text`, which begins here.
+  TextPosition after(std::string_view text) const;
 };
 
-/// Throw Error(kBadData) naming file and place. `next`: the byte found there, -1 at the end of the file.
-[[noreturn]] void json_fail(const std::string& path, JsonPlace place, const std::string& what);
-[[noreturn]] void json_unexpected(const std::string& path, JsonPlace place, int next, const char* wanted);
+/// Throw Error(kBadData) naming file and position. `next`: the byte found there, -1 at the end of the file.
+[[noreturn]] void json_fail(const std::string& path, TextPosition position, const std::string& what);
+[[noreturn]] void json_unexpected(const std::string& path, TextPosition position, int next, const char* wanted);
 
 /// A strict JSON parser (RFC 8259) of one value, several times as fast as the general one on files that are nearly all
 /// short numbers. Accepts and rejects what nlohmann::json does, but for nesting deeper than 64. Numbers are correctly
 /// rounded.
 class JsonScanner {
  public:
-  /// `text` holds a value, with space around it at most, that begins at `place` of the file `path`, `depth` levels deep.
-  JsonScanner(const std::string& path, std::string_view text, JsonPlace place = {}, int depth = 0);
+  /// `text` holds a value, with space around it at most, that begins at `position` of the file `path`, `depth` levels deep.
+  JsonScanner(const std::string& path, std::string_view text, TextPosition position = {}, int depth = 0);
   /// Error(kBadData) naming file, line and column.
   void scan(JsonEvents& events);
 
@@ -63,7 +63,7 @@ class JsonScanner {
   const char* begin_;
   const char* next_;
   const char* end_;
-  JsonPlace place_;         // of begin_
+  TextPosition position_;   // of begin_
   int depth_;
   JsonEvents* events_ = nullptr;
   std::string text_;        // the string being read

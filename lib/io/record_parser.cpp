@@ -129,15 +129,19 @@ std::vector<std::string> RecordParser::finish() {
   return missing;
 }
 
-void RecordParser::begin_within_list() {
-  open_section(0);
+void RecordParser::begin_within(size_t section) {
+  open_section(section);
   opened_ = false;
+  in_object_ = !sections_[section].empty();
 }
 
-bool RecordParser::is_within_list() const { return state_ == State::kRecord && !opened_ && section_ == 0 && rest_.empty(); }
+std::optional<size_t> RecordParser::section_within() const {
+  const bool within = state_ == State::kRecord && !opened_ && section_ < sections_.size() && rest_.empty();
+  return within ? std::optional(section_) : std::nullopt;
+}
 
 void RecordParser::skip(const std::string& piece, int64_t records) {
-  place_ = place_.after(piece);
+  position_ = position_.after(piece);
   index_ += records;
 }
 
@@ -153,7 +157,7 @@ void RecordParser::run(std::string_view text, bool final) {
     if (!next) break;
     at = next;
   }
-  place_ = place_of(at);
+  position_ = position_of(at);
   rest_.assign(at, end);
   enough_ = 2 * rest_.size();
 }
@@ -195,8 +199,8 @@ const char* RecordParser::step(const char* at, const char* end, bool final) {
 
 const char* RecordParser::start(const char* at, const char* end, bool final) {
   constexpr std::string_view kMark = "\xef\xbb\xbf";  // byte order mark
-  const JsonPlace place = place_of(at);
-  if (place.line == 1 && place.column == 1 && *at == kMark[0]) {
+  const TextPosition position = position_of(at);
+  if (position.line == 1 && position.column == 1 && *at == kMark[0]) {
     const std::string_view head = between(at, end).substr(0, kMark.size());
     if (head == kMark) return at + kMark.size();
     if (!final && kMark.substr(0, head.size()) == head) return nullptr;
@@ -222,8 +226,8 @@ const char* RecordParser::member(const char* at, const char* end, bool final) {
   if (first == end) return final ? check_value(at, key_end ? key_end : end, final, 1), nullptr : nullptr;
   json key;
   Builder builder(key);
-  JsonScanner(path_, between(at, key_end), place_of(at), 1).scan(builder);
-  if (*colon != ':') json_unexpected(path_, place_of(colon), static_cast<unsigned char>(*colon), "':'");
+  JsonScanner(path_, between(at, key_end), position_of(at), 1).scan(builder);
+  if (*colon != ':') json_unexpected(path_, position_of(colon), static_cast<unsigned char>(*colon), "':'");
   const size_t section = find_section(key.get<std::string>());
   if (section == sections_.size()) {
     if (*first != '[') {
@@ -287,13 +291,13 @@ size_t RecordParser::find_section(std::string_view name) const {
   return static_cast<size_t>(std::find(sections_.begin(), sections_.end(), name) - sections_.begin());
 }
 
-JsonPlace RecordParser::place_of(const char* at) const { return place_.after(between(begin_, at)); }
+TextPosition RecordParser::position_of(const char* at) const { return position_.after(between(begin_, at)); }
 
 // Counts lines up to here once: from the beginning for each record would take time in the square of a piece.
-JsonPlace RecordParser::move_to(const char* at) {
-  place_ = place_of(at);
+TextPosition RecordParser::move_to(const char* at) {
+  position_ = position_of(at);
   begin_ = at;
-  return place_;
+  return position_;
 }
 
 void RecordParser::unexpected(const char* at, const char* end) const {
@@ -302,7 +306,7 @@ void RecordParser::unexpected(const char* at, const char* end) const {
   if (state_ == State::kAfterMember) wanted = "',' or '}'";
   if (state_ == State::kAfterRecord) wanted = "',' or ']'";
   if (state_ == State::kDone) wanted = "the end of the file";
-  json_unexpected(path_, place_of(at), at == end ? -1 : static_cast<unsigned char>(*at), wanted);
+  json_unexpected(path_, position_of(at), at == end ? -1 : static_cast<unsigned char>(*at), wanted);
 }
 
 void RecordParser::fail(const std::string& what) const {

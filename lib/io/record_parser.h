@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <nlohmann/json_fwd.hpp>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -35,11 +36,14 @@ class RecordParser {
   /// The file has ended. Returns the sections asked for that it does not have. Error(kBadData) if it is truncated.
   std::vector<std::string> finish();
 
-  /// For reading pieces out of order: a parser may begin in the midst of section 0, where the next byte begins a record
-  /// that follows another, and be asked whether it has stopped at such a place.
-  void begin_within_list();
-  bool is_within_list() const;
-  /// Another parser has fed on `piece`, from such a place to such a place, and found `records` in it.
+  /// For reading pieces out of order: a parser may begin between two records of a section, where the next byte begins a record
+  /// that follows another, and be asked between two records of which section it has stopped, if of any.
+  void begin_within(size_t section);
+  std::optional<size_t> section_within() const;
+  /// The index of the next record of the section.
+  int64_t next_index() const { return index_; }
+  /// Another parser has read `piece`, which begins and ends between two records of the section that this one is in, and found
+  /// `records` in it.
   void skip(const std::string& piece, int64_t records);
 
  private:
@@ -54,8 +58,8 @@ class RecordParser {
   const char* check_value(const char* at, const char* end, bool final, int depth);
   void open_section(size_t section);
   size_t find_section(std::string_view name) const;
-  JsonPlace place_of(const char* at) const;
-  JsonPlace move_to(const char* at);
+  TextPosition position_of(const char* at) const;
+  TextPosition move_to(const char* at);
   [[noreturn]] void unexpected(const char* at, const char* end) const;
   [[noreturn]] void fail(const std::string& what) const;
   [[noreturn]] void wrong_record() const;
@@ -71,8 +75,8 @@ class RecordParser {
   int64_t index_ = 0;     // of the next record
   std::string rest_;      // the beginning of what was cut by the end of a piece
   size_t enough_ = 0;     // size of rest_ at which another try pays
-  JsonPlace place_;              // of what has not been consumed, or of begin_
-  const char* begin_ = nullptr;  // a place in the text at hand
+  TextPosition position_;        // of what has not been consumed, or of begin_
+  const char* begin_ = nullptr;  // where in the text at hand position_ is
 };
 
 }  // namespace iuq::io

@@ -9,8 +9,8 @@
 namespace iuq::io {
 
 /// A large JSON file in pieces of about a megabyte that end, where possible, between two records of a list: behind the
-/// comma of "}, {". That this is such a place is a guess (it may be inside a string or a nested list); a RecordParser
-/// that is fed all pieces in order does not depend on it.
+/// comma of "}, {". That records are parted there is a guess (it may be inside a string or a nested list); a RecordParser that
+/// is fed all pieces in order does not depend on it.
 class RecordPieces {
  public:
   static constexpr size_t kBlock = size_t{1} << 20;

@@ -138,12 +138,25 @@ Rle from_polygon(const double* xy, size_t numbers, int64_t height, int64_t width
 
 }  // namespace
 
-Rle from_polygons(const std::vector<std::vector<double>>& polygons, int64_t height, int64_t width) {
-  if (polygons.empty()) return from_polygon(nullptr, 0, height, width);
-  if (polygons.size() == 1) return from_polygon(polygons[0].data(), polygons[0].size(), height, width);
+Rle from_polygons(std::span<const double> numbers, std::span<const uint32_t> lengths, int64_t height, int64_t width) {
+  if (lengths.size() <= 1) return from_polygon(numbers.data(), lengths.empty() ? 0 : lengths[0], height, width);
   std::vector<Rle> parts;
-  for (const auto& polygon : polygons) parts.push_back(from_polygon(polygon.data(), polygon.size(), height, width));
+  const double* xy = numbers.data();
+  for (const uint32_t length : lengths) {
+    parts.push_back(from_polygon(xy, length, height, width));
+    xy += length;
+  }
   return merge(parts, /*intersect=*/false);
+}
+
+Rle from_polygons(const std::vector<std::vector<double>>& polygons, int64_t height, int64_t width) {
+  std::vector<double> numbers;
+  std::vector<uint32_t> lengths;
+  for (const auto& polygon : polygons) {
+    numbers.insert(numbers.end(), polygon.begin(), polygon.end());
+    lengths.push_back(static_cast<uint32_t>(polygon.size()));
+  }
+  return from_polygons(numbers, lengths, height, width);
 }
 
 }  // namespace iuq::mask

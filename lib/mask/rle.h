@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -38,6 +39,8 @@ void counts_from_string(std::string_view text, std::vector<uint32_t>& counts);
 /// Each polygon is x0, y0, x1, y1, ... in pixels. Even-odd inside a part, parts united; no part is the empty mask; an
 /// odd last number is dropped. Error(kBadData) on a coordinate that is not finite or beyond +-1e7.
 Rle from_polygons(const std::vector<std::vector<double>>& polygons, int64_t height, int64_t width);
+/// The same with the numbers of all polygons in a row; `lengths` says how many each has.
+Rle from_polygons(std::span<const double> numbers, std::span<const uint32_t> lengths, int64_t height, int64_t width);
 
 /// Union or intersection. Nothing gives the 0 x 0 mask, one mask itself, masks of unequal size the 0 x 0 mask.
 Rle merge(const std::vector<Rle>& rles, bool intersect);

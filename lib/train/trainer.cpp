@@ -300,7 +300,7 @@ void check_negatives(const uniq::Negatives& negatives, const io::Provenance& pro
 
 bool train(const TrainJob& job, const std::string& output, bool resume, bool force, bool dry_run) {
   check_job(job);
-  const data::Dataset dataset = data::Dataset::load(job.annotations);
+  const data::Dataset dataset = data::Dataset::load(job.annotations, job.threads);
   std::shared_ptr<const cache::FeatureStore> store;
   if (!job.features.empty()) store = std::make_shared<cache::FeatureStore>(cache::FeatureStore::open(job.features));
   std::shared_ptr<const uniq::Negatives> negatives;

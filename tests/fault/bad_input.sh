@@ -30,7 +30,7 @@ expect 65 'string.json.*area.*large' out -- "${train[@]}" -o out --annotations b
 coco "$square" 77 >broken/orphan.json
 expect 65 'orphan.json.*77' out -- "${train[@]}" -o out --annotations broken/orphan.json
 coco '[[4,4,13,4,13]]' >broken/five.json
-expect 65 'five.json.*9.*5' out -- "${train[@]}" -o out --annotations broken/five.json
+expect 65 'five.json.*has 5 numbers.*id 9' out -- "${train[@]}" -o out --annotations broken/five.json
 coco '{"size":[32,64],"counts":[0,2048]}' >broken/size.json
 expect 65 'size.json.*9' out -- "${train[@]}" -o out --annotations broken/size.json
 coco '{"size":[64,64],"counts":[0,100]}' >broken/sum.json

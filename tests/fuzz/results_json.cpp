@@ -1,8 +1,5 @@
 // Results lists: any number of threads and any size of blocks read the same, errors included; the plain way reads what the
 // general way reads; pieces are read as the whole; nothing is accepted that is not JSON.
-#include <sys/mman.h>
-#include <unistd.h>
-
 #include <bit>
 #include <nlohmann/json.hpp>
 
@@ -10,8 +7,9 @@
 #include "lib/base/log.h"
 #include "lib/base/rng.h"
 #include "lib/eval/detections.h"
-#include "lib/eval/result_sink.h"
+#include "lib/eval/result_batch.h"
 #include "tests/fuzz/fuzz.h"
+#include "tests/fuzz/memory_file.h"
 #include "tests/support/result_lists.h"
 
 namespace iuq::fuzz {
@@ -41,21 +39,6 @@ namespace {
 
 using namespace iuq::eval;
 using nlohmann::json;
-
-/// A file in memory.
-class MemoryFile {
- public:
-  explicit MemoryFile(const std::string& text) : file_(memfd_create("results", MFD_CLOEXEC)) {
-    require(file_ >= 0 && write(file_, text.data(), text.size()) == static_cast<ssize_t>(text.size()), "a file can be made");
-  }
-  ~MemoryFile() { close(file_); }
-  MemoryFile(const MemoryFile&) = delete;
-  MemoryFile& operator=(const MemoryFile&) = delete;
-  std::string path() const { return "/proc/self/fd/" + std::to_string(file_); }
-
- private:
-  int file_;
-};
 
 EvalConfig config_of(int kind) {
   EvalConfig config;
@@ -117,7 +100,7 @@ void check_threads(const std::string& path, int kind, size_t block) {
 
 class Sink final : public io::RecordSink {
  public:
-  explicit Sink(ResultSink* results) : results_(results) {}
+  explicit Sink(ResultBatch* results) : results_(results) {}
   void general(size_t section, int64_t index, json& record) override {
     if (results_) results_->general(section, index, record);
     else records.push_back(record);
@@ -125,7 +108,7 @@ class Sink final : public io::RecordSink {
   std::vector<json> records;
 
  private:
-  ResultSink* results_;
+  ResultBatch* results_;
 };
 
 // Feeds the text, whole or in pieces of `block` bytes; the error or "".
@@ -145,29 +128,30 @@ bool check_plain(const std::string& text, int kind) {
   const EvalConfig config = config_of(kind);
   TextStore store;
   std::string errors[2];
-  Harvest harvests[2];
+  RawDetections read[2];
   for (const int general : {0, 1}) {
     ResultRules rules{path, config, [&]() -> const GroundTruth& { return truth_of(kind); }};
-    ResultSink results(rules, harvests[general], store);
+    ResultBatch results(rules, store);
     Sink slow(&results);
     errors[general] = feed(text, text.size() + 1, general ? static_cast<io::RecordSink&>(slow) : results);
+    read[general] = std::move(results.detections);
   }
   require(errors[0] == errors[1], "the plain way and the general way say the same error");
   if (!errors[0].empty()) return false;
-  require(harvests[0].ids.size() == harvests[1].ids.size(), "both ways read as many records");
-  for (size_t i = 0; i < harvests[0].ids.size(); ++i) {
-    require(harvests[0].ids[i][0] == harvests[1].ids[i][0], "both ways read the same image");
-    const auto [image, category] = harvests[0].ids[i];
+  require(read[0].ids.size() == read[1].ids.size(), "both ways read as many records");
+  for (size_t i = 0; i < read[0].ids.size(); ++i) {
+    require(read[0].ids[i][0] == read[1].ids[i][0], "both ways read the same image");
+    const auto [image, category] = read[0].ids[i];
     if (!truth_of(kind).image_of.count(image)) continue;  // such a list is refused
-    require(category == harvests[1].ids[i][1], "both ways read the same category");
+    require(category == read[1].ids[i][1], "both ways read the same category");
     if (!truth_of(kind).category_of.count(category)) continue;  // nobody looks at it
-    for (Harvest& harvest : harvests) {
-      Detection& d = harvest.records[i];
+    for (RawDetections& raw : read) {
+      Detection& d = raw.records[i];
       if (!config.wants_masks()) d.counts = {}, d.height = d.width = 0, d.columns = {};
     }
-    require(same(harvests[0].records[i], harvests[1].records[i], config.wants(IouType::kBbox)), "both ways read the same");
+    require(same(read[0].records[i], read[1].records[i], config.wants(IouType::kBbox)), "both ways read the same");
   }
-  return harvests[0].ids.empty();
+  return read[0].ids.empty();
 }
 
 void check_json(const std::string& text, size_t block) {

@@ -16,8 +16,8 @@ export LSAN_OPTIONS=suppressions=$suppressions:print_suppressions=0
 
 cmake -S . -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=Sanitize -DCMAKE_CXX_FLAGS_SANITIZE=-O1 \
   -DIUQ_WITH_TORCH=OFF -DIUQ_SANITIZE=address,undefined >/dev/null
-nice ninja -C "$build" -j"${JOBS:-$(nproc)}" test_io test_mask test_eval iuq-eval fuzz_rle_string fuzz_results_json
-for area in mask io eval; do
+nice ninja -C "$build" -j"${JOBS:-$(nproc)}" test_io test_mask test_eval test_data iuq-eval fuzz_rle_string fuzz_results_json fuzz_annotations_json
+for area in mask io data eval; do
   echo "=== unit tests: $area"
   "$build/bin/test_$area" '~[slow]~[gpu]'
 done
@@ -26,7 +26,7 @@ IUQ_SECONDS=10 tests/fault/bad_eval.sh "$build/bin"
 mkdir -p "$build/fuzz"
 build=$(realpath "$build")
 cd "$build/fuzz"
-for name in rle_string results_json; do
+for name in rle_string results_json annotations_json; do
   echo "=== fuzzer: $name"
   "$build/bin/fuzz_$name" --seconds "$seconds" --seed "${SEED:-1}" 2> >(grep -v ": warning: " >&2)
 done

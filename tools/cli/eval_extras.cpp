@@ -8,16 +8,16 @@
 
 namespace iuq::cli {
 
-void EvalExtras::look(const eval::Problem& problem, const eval::Curves& curves) {
+void EvalExtras::look(const eval::EvalInput& input, const eval::Curves& curves) {
   constexpr double kMatch = 0.5;  // IoU from which a detection is one of an instance
-  if (!options_.curves.empty()) curves_ += eval::curves_to_csv(problem, curves);
+  if (!options_.curves.empty()) curves_ += eval::curves_to_csv(input, curves);
   if (options_.errors) {
-    const eval::ErrorBreakdown breakdown = eval::break_down_errors(problem);
+    const eval::ErrorBreakdown breakdown = eval::break_down_errors(input);
     tables_ += "\n" + eval::to_table(breakdown);
     errors_.push_back(eval::to_json(breakdown));
   }
   if (options_.confusion >= 0) {
-    const eval::Confusion confusion = eval::confuse(problem, kMatch, options_.confusion);
+    const eval::Confusion confusion = eval::count_confusions(input, kMatch, options_.confusion);
     tables_ += "\n" + eval::to_table(confusion);
     confusion_.push_back(eval::to_json(confusion));
   }

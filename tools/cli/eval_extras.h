@@ -14,7 +14,7 @@ class EvalExtras {
   explicit EvalExtras(const EvalOptions& options) : options_(options) {}
 
   /// Looks at one IoU type of the evaluation.
-  void look(const eval::Problem& problem, const eval::Curves& curves);
+  void look(const eval::EvalInput& input, const eval::Curves& curves);
   /// Evaluates the list of --compare, if there is one.
   void compare(const eval::EvalConfig& config);
 

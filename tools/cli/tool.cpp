@@ -1,7 +1,5 @@
 #include "tools/cli/tool.h"
 
-#include <sched.h>
-
 #include <algorithm>
 #include <filesystem>
 #include <iostream>
@@ -11,6 +9,7 @@
 #include "lib/base/config.h"
 #include "lib/base/error.h"
 #include "lib/base/log.h"
+#include "lib/base/parallel.h"
 #include "lib/base/signals.h"
 #include "lib/io/atomic_file.h"
 #include "lib/io/provenance.h"
@@ -184,11 +183,7 @@ uint64_t Tool::seed() const {
 }
 
 int Tool::threads() const {
-  if (threads_ > 0) return static_cast<int>(threads_);
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  if (sched_getaffinity(0, sizeof set, &set) != 0) return 1;
-  return std::max(1, CPU_COUNT(&set));
+  return threads_ > 0 ? static_cast<int>(threads_) : usable_threads();
 }
 
 int run_main(int argc, char** argv, const Info& info, const std::function<int(Tool&)>& body) {

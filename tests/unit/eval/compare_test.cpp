@@ -32,9 +32,9 @@ const ComparedStat& stat_of(const Comparison& comparison, const std::string& nam
 // What RankedMatches says of a scene with these weights by image.
 StatValues weighted(const Scene& scene, IouType type, const std::vector<uint32_t>& weights) {
   StatValues out{};
-  const EvalVisitor visit = [&](const Problem& problem, const MatchTable& table, const Curves&) {
+  const EvalVisitor visit = [&](const EvalInput& input, const MatchTable& table, const Curves&) {
     RankedMatches::Scratch scratch;
-    out = RankedMatches(problem, table).stats(weights, scratch);
+    out = RankedMatches(input, table).stats(weights, scratch);
   };
   evaluate(scene.gt_path(), scene.dt_path(), config_of({type}), visit);
   return out;

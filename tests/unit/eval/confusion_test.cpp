@@ -22,8 +22,8 @@ EvalConfig config_of(IouType type, int threads = 1) {
 
 Confusion confuse_files(const Scene& scene, const EvalConfig& config, double iou = .5, double min_score = .3) {
   Confusion out;
-  evaluate(scene.gt_path(), scene.dt_path(), config, [&](const Problem& problem, const MatchTable&, const Curves&) {
-    out = confuse(problem, iou, min_score);
+  evaluate(scene.gt_path(), scene.dt_path(), config, [&](const EvalInput& input, const MatchTable&, const Curves&) {
+    out = count_confusions(input, iou, min_score);
   });
   return out;
 }

@@ -57,15 +57,15 @@ TEST_CASE("eval: broken results name the record and the key", "[eval][error]") {
   const auto spoil = [](const char* key, const json& value, const std::string& what) {
     expect_complaint([&](Scene& s) { s.dt[1][key] = value; }, "dt.json", what);
   };
-  spoil("score", "high", "[1].score is \"high\", not a number");
-  spoil("score", nullptr, "[1].score is null, not a number");
+  spoil("score", "high", "[1].score is \"high\", must be a number");
+  spoil("score", nullptr, "[1].score is null, must be a number");
   spoil("image_id", 8, "[1].image_id is 8, which is not in the annotations; 1 of 2 results");
-  spoil("image_id", 7.5, "[1].image_id is 7.5, not an integer");
+  spoil("image_id", 7.5, "[1].image_id is 7.5, must be an integer");
   spoil("image_id", uint64_t{1} << 63, "[1].image_id");
   spoil("category_id", "cat", "[1].category_id is \"cat\"");
-  spoil("bbox", {1, 2, 3}, "[1].bbox is [1,2,3], not four numbers");
+  spoil("bbox", {1, 2, 3}, "[1].bbox is [1,2,3], must be four numbers");
   spoil("bbox", {1, 2, 3, "4"}, "[1].bbox");
-  spoil("segmentation", 5, "[1].segmentation is neither");
+  spoil("segmentation", 5, "[1].segmentation is 5, must be a list of polygons or an RLE object");
   spoil("segmentation", rle("0 0"), "[1].segmentation: compressed counts have a character");
   spoil("segmentation", rle("05P"), "[1].segmentation: compressed counts end inside a run");
   spoil("segmentation", rle("011"), "[1].segmentation: counts sum to 2 but size is 100 x 100");
@@ -93,7 +93,7 @@ TEST_CASE("eval: broken annotations name the section, the record and the key", "
   spoil("segmentation", json::array(), "annotations[1].segmentation is an empty list");
   spoil("segmentation", rle("011"), "annotations[1].segmentation: counts sum to 2");
   spoil("segmentation", {{"a", "b"}}, "annotations[1].segmentation.size");
-  spoil("segmentation", {"abc"}, "annotations[1].segmentation[0] is not a list of numbers");
+  spoil("segmentation", {"abc"}, "annotations[1].segmentation[0] is \"abc\", must be a list of numbers");
   for (const char* key : {"id", "image_id", "category_id", "area", "iscrowd", "bbox", "segmentation"}) {
     expect_complaint([key](Scene& s) { s.gt["annotations"][1].erase(key); }, "gt.json",
                      std::string("annotations[1].") + key + " is missing");

@@ -20,8 +20,8 @@ struct Broken {
 
 Broken break_down(const std::string& gt, const std::string& dt, const EvalConfig& config) {
   Broken out;
-  const EvalVisitor visit = [&](const Problem& problem, const MatchTable&, const Curves&) {
-    out.errors = break_down_errors(problem);
+  const EvalVisitor visit = [&](const EvalInput& input, const MatchTable&, const Curves&) {
+    out.errors = break_down_errors(input);
   };
   out.summary = evaluate(gt, dt, config, visit).at(0);
   return out;

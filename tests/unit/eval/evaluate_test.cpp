@@ -132,7 +132,7 @@ TEST_CASE("eval: the number of threads changes no bit", "[eval][property]") {
     config.iou_types = {IouType::kSegm, IouType::kBbox};
     config.threads = threads;
     std::vector<std::vector<double>> arrays;
-    const auto summaries = evaluate(scene.gt_path(), scene.dt_path(), config, [&](const Problem&, const MatchTable&, const Curves& curves) {
+    const auto summaries = evaluate(scene.gt_path(), scene.dt_path(), config, [&](const EvalInput&, const MatchTable&, const Curves& curves) {
       arrays.insert(arrays.end(), {curves.precision, curves.recall, curves.scores});
     });
     return std::make_pair(to_json(config, summaries), arrays);

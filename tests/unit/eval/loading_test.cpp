@@ -5,7 +5,7 @@
 
 #include "lib/base/error.h"
 #include "lib/eval/detections.h"
-#include "lib/eval/result_sink.h"
+#include "lib/eval/result_batch.h"
 #include "lib/io/coco_json.h"
 #include "tests/support/catch.h"
 #include "tests/support/result_lists.h"
@@ -193,29 +193,28 @@ namespace {
 /// Has records read the general way, always.
 class GeneralOnly final : public iuq::io::RecordSink {
  public:
-  explicit GeneralOnly(ResultSink& sink) : sink_(sink) {}
-  void general(size_t section, int64_t index, nlohmann::json& record) override { sink_.general(section, index, record); }
+  explicit GeneralOnly(ResultBatch& batch) : batch_(batch) {}
+  void general(size_t section, int64_t index, nlohmann::json& record) override { batch_.general(section, index, record); }
 
  private:
-  ResultSink& sink_;
+  ResultBatch& batch_;
 };
 
 // What counts of a results list, one line a record, or the error.
-std::vector<std::string> harvest(const std::string& path, const GroundTruth& truth, const EvalConfig& config, bool general) {
+std::vector<std::string> lines_of(const std::string& path, const GroundTruth& truth, const EvalConfig& config, bool general) {
   TextStore store;
-  Harvest harvest;
   ResultRules rules{path, config, [&]() -> const GroundTruth& { return truth; }};
-  ResultSink sink(rules, harvest, store);
-  GeneralOnly slow(sink);
+  ResultBatch batch(rules, store);
+  GeneralOnly slow(batch);
   std::vector<std::string> lines;
   try {
-    iuq::io::read_records(path, {""}, general ? static_cast<iuq::io::RecordSink&>(slow) : sink);
+    iuq::io::read_records(path, {""}, general ? static_cast<iuq::io::RecordSink&>(slow) : batch);
   } catch (const iuq::Error& e) {
     return {e.what()};
   }
-  for (size_t i = 0; i < harvest.records.size(); ++i) {
-    Detection d = harvest.records[i];
-    const auto [image, category] = harvest.ids[i];
+  for (size_t i = 0; i < batch.detections.records.size(); ++i) {
+    Detection d = batch.detections.records[i];
+    const auto [image, category] = batch.detections.ids[i];
     if (!truth.category_of.count(category)) continue;  // those are never looked at
     if (!config.wants(IouType::kBbox)) d.box = {};
     if (!config.wants_masks()) d.counts = {}, d.height = d.width = 0, d.columns = {};
@@ -240,8 +239,8 @@ TEST_CASE("loading: the plain way and the general way read the same", "[eval][pr
         record = value.dump();
       }
       write_bytes(folder.folder / "dt.json", join(records));
-      const auto fast = harvest(folder.folder / "dt.json", folder.truth, folder.config, false);
-      const auto slow = harvest(folder.folder / "dt.json", folder.truth, folder.config, true);
+      const auto fast = lines_of(folder.folder / "dt.json", folder.truth, folder.config, false);
+      const auto slow = lines_of(folder.folder / "dt.json", folder.truth, folder.config, true);
       CAPTURE(with_box, types.size(), fast.size(), fast[0], slow[0]);
       REQUIRE(fast.size() > 300);
       REQUIRE((fast == slow));

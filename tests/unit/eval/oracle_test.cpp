@@ -53,7 +53,7 @@ void compare(const std::string& folder, const EvalConfig& config, const json& bl
     CHECK_THROWS_AS(evaluate(gt, dt, config), iuq::Error);
     return;
   }
-  const auto summaries = evaluate(gt, dt, config, [&](const Problem&, const MatchTable&, const Curves& curves) {
+  const auto summaries = evaluate(gt, dt, config, [&](const EvalInput&, const MatchTable&, const Curves& curves) {
     CHECK(digest(curves.precision) == block["sha256"]["precision"]);
     CHECK(digest(curves.recall) == block["sha256"]["recall"]);
     if (block["sha256"].contains("scores")) CHECK(digest(curves.scores) == block["sha256"]["scores"]);

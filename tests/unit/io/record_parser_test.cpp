@@ -151,17 +151,17 @@ TEST_CASE("record_parser: a parser that begins within the list and one that skip
   const std::vector<std::string> pieces = {"[{\"plain\": 1}, ", "{\"a\": 2},\n{\"plain\": 3},\n ", "{\"b\": 4}, {\"c\": oops}]"};
   Notes ahead, master_notes;
   RecordParser helper("file", {""}, ahead), master("file", {""}, master_notes);
-  helper.begin_within_list();
-  CHECK(helper.is_within_list());
+  helper.begin_within(0);
+  CHECK(helper.section_within() == 0);
   helper.feed(pieces[1]);
-  CHECK(helper.is_within_list());
+  CHECK(helper.section_within() == 0);
   CHECK(ahead.seen == std::vector<std::string>{"0/0/{\"a\":2}", "0/1/{\"plain\":3}"});
 
-  CHECK_FALSE(master.is_within_list());
+  CHECK_FALSE(master.section_within().has_value());
   master.feed(pieces[0]);
-  CHECK(master.is_within_list());
+  CHECK(master.section_within() == 0);
   master.skip(pieces[1], 2);
-  CHECK(master.is_within_list());
+  CHECK(master.section_within() == 0);
   std::string error;
   try {
     master.feed(pieces[2]);
@@ -178,13 +178,13 @@ TEST_CASE("record_parser: what ends a piece elsewhere than behind a comma of the
     CAPTURE(piece);
     Notes notes;
     RecordParser parser("file", {""}, notes);
-    parser.begin_within_list();
+    parser.begin_within(0);
     parser.feed(piece);
-    CHECK(parser.is_within_list() == (*piece == '\0'));
+    CHECK((parser.section_within() == 0) == (*piece == '\0'));
   }
   Notes notes;
   RecordParser closing("file", {""}, notes);
-  closing.begin_within_list();
+  closing.begin_within(0);
   CHECK_THROWS_AS(closing.feed("]"), iuq::Error);  // a comma came before
 }
 

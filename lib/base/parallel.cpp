@@ -1,4 +1,6 @@
-#include "lib/eval/parallel.h"
+#include "lib/base/parallel.h"
+
+#include <sched.h>
 
 #include <algorithm>
 #include <atomic>
@@ -7,7 +9,7 @@
 #include <thread>
 #include <vector>
 
-namespace iuq::eval {
+namespace iuq {
 
 void parallel_for(size_t count, size_t grain, int threads, const std::function<void(size_t, size_t)>& body) {
   std::atomic<size_t> next{0};
@@ -37,4 +39,10 @@ void parallel_for(size_t count, size_t grain, int threads, const std::function<v
   if (error) std::rethrow_exception(error);
 }
 
-}  // namespace iuq::eval
+int usable_threads() {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  return sched_getaffinity(0, sizeof set, &set) == 0 ? std::max(1, CPU_COUNT(&set)) : 1;
+}
+
+}  // namespace iuq

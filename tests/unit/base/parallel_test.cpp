@@ -1,4 +1,4 @@
-#include "lib/eval/parallel.h"
+#include "lib/base/parallel.h"
 
 #include <atomic>
 #include <stdexcept>
@@ -6,23 +6,23 @@
 
 #include "tests/support/catch.h"
 
-TEST_CASE("eval: parallel_for visits each index once, for any grain and number of threads", "[eval][property]") {
+TEST_CASE("parallel: parallel_for visits each index once, for any grain and number of threads", "[base][property]") {
   for (const size_t grain : {1, 3, 100}) {
     for (const int threads : {1, 2, 9}) {
       std::vector<std::atomic<int>> visits(50);
-      iuq::eval::parallel_for(visits.size(), grain, threads, [&](size_t begin, size_t end) {
+      iuq::parallel_for(visits.size(), grain, threads, [&](size_t begin, size_t end) {
         for (size_t i = begin; i < end; ++i) ++visits[i];
       });
       for (const auto& n : visits) REQUIRE(n == 1);
     }
   }
-  iuq::eval::parallel_for(0, 4, 3, [](size_t, size_t) { FAIL("called for nothing"); });
+  iuq::parallel_for(0, 4, 3, [](size_t, size_t) { FAIL("called for nothing"); });
 }
 
-TEST_CASE("eval: parallel_for throws what the first failing piece throws", "[eval][error]") {
+TEST_CASE("parallel: parallel_for throws what the first failing piece throws", "[base][error]") {
   for (int repeat = 0; repeat < 50; ++repeat) {
     try {
-      iuq::eval::parallel_for(40, 1, 4, [](size_t begin, size_t) {
+      iuq::parallel_for(40, 1, 4, [](size_t begin, size_t) {
         if (begin >= 5) throw std::runtime_error(std::to_string(begin));
       });
       FAIL("nothing was thrown");

@@ -1,4 +1,4 @@
-#include "lib/eval/cells.h"
+#include "lib/eval/image_categories.h"
 
 #include <algorithm>
 #include <tuple>
@@ -11,7 +11,7 @@ namespace {
 
 struct Entry {
   uint32_t category, image;
-  uint32_t place;  // among the categories that are pooled
+  uint32_t pooled;  // its rank among the categories that are pooled
   uint32_t index;
 };
 
@@ -28,15 +28,15 @@ void sort_by(uint32_t Entry::*field, size_t values, std::vector<Entry>& entries,
   entries.swap(spare);
 }
 
-// By category, then image, then place, then as in the file.
+// By category, then image, then rank, then as in the file.
 template <class Record>
 std::vector<Entry> entries_of(const std::vector<Record>& records, const GroundTruth& truth, const EvalConfig& config) {
   const std::vector<bool> categories = chosen_categories(truth, config), images = chosen_images(truth, config);
   const bool pool = !config.use_categories;
   // A category that the file lists twice is pooled twice.
-  std::vector<uint32_t> place(truth.categories.size() + 1, 0);
+  std::vector<uint32_t> rank(truth.categories.size() + 1, 0);
   for (size_t k = 0; k < truth.categories.size(); ++k) {
-    place[k + 1] = place[k] + static_cast<uint32_t>(truth.categories[k].listed);
+    rank[k + 1] = rank[k] + static_cast<uint32_t>(truth.categories[k].listed);
   }
   std::vector<Entry> entries, spare;
   reserve_huge(entries, records.size());
@@ -47,11 +47,11 @@ std::vector<Entry> entries_of(const std::vector<Record>& records, const GroundTr
       entries.push_back({record.category, record.image, 0, i});
       continue;
     }
-    for (uint32_t p = place[record.category]; p < place[record.category + 1]; ++p) {
+    for (uint32_t p = rank[record.category]; p < rank[record.category + 1]; ++p) {
       entries.push_back({0, record.image, p, i});
     }
   }
-  if (pool) sort_by(&Entry::place, place.back(), entries, spare);
+  if (pool) sort_by(&Entry::pooled, rank.back(), entries, spare);
   sort_by(&Entry::image, truth.images.size(), entries, spare);
   if (!pool) sort_by(&Entry::category, truth.categories.size(), entries, spare);
   return entries;
@@ -91,11 +91,11 @@ std::vector<bool> chosen_images(const GroundTruth& truth, const EvalConfig& conf
   return chosen;
 }
 
-Cells group(const GroundTruth& truth, const Detections& detections, const EvalConfig& config) {
+ImageCategories group(const GroundTruth& truth, const Detections& detections, const EvalConfig& config) {
   const bool pool = !config.use_categories, lvis = config.protocol == Protocol::kLvis;
   const std::vector<Entry> gt = entries_of(truth.annotations, truth, config);
   const std::vector<Entry> dt = entries_of(detections.records, truth, config);
-  Cells out;
+  ImageCategories out;
   const size_t categories = pool ? 1 : truth.categories.size();
   out.first.assign(categories + 1, 0);
   const auto cut = static_cast<uint32_t>(config.max_dets.back());
@@ -105,22 +105,22 @@ Cells group(const GroundTruth& truth, const Detections& detections, const EvalCo
                                                                  std::tie(dt[d].category, dt[d].image));
     const Entry head = from_gt ? gt[g] : dt[d];
     const auto here = [&head](const Entry& e) { return e.category == head.category && e.image == head.image; };
-    Cell cell;
-    cell.category = head.category;
-    cell.image = head.image;
-    cell.gt_begin = static_cast<uint32_t>(out.gt.size());
-    cell.dt_begin = static_cast<uint32_t>(out.dt.size());
-    cell.out_begin = out.rows;
+    ImageCategory pair;
+    pair.category = head.category;
+    pair.image = head.image;
+    pair.gt_begin = static_cast<uint32_t>(out.gt.size());
+    pair.dt_begin = static_cast<uint32_t>(out.dt.size());
+    pair.out_begin = out.rows;
     while (g < gt.size() && here(gt[g])) out.gt.push_back(gt[g++].index);
-    cell.gt_end = static_cast<uint32_t>(out.gt.size());
-    const bool counts = !lvis || cell.gt_end > cell.gt_begin || is_verified(head, truth);
+    pair.gt_end = static_cast<uint32_t>(out.gt.size());
+    const bool counts = !lvis || pair.gt_end > pair.gt_begin || is_verified(head, truth);
     for (; d < dt.size() && here(dt[d]); ++d) {
       if (counts) out.dt.push_back(dt[d].index);
     }
     if (!counts) continue;
-    cell.dt_end = static_cast<uint32_t>(out.dt.size());
-    cell.out_end = out.rows += std::min(cell.dt_end - cell.dt_begin, cut);
-    out.cells.push_back(cell);
+    pair.dt_end = static_cast<uint32_t>(out.dt.size());
+    pair.out_end = out.rows += std::min(pair.dt_end - pair.dt_begin, cut);
+    out.list.push_back(pair);
     ++out.first[head.category + 1];
   }
   for (size_t k = 0; k < categories; ++k) out.first[k + 1] += out.first[k];

@@ -1,0 +1,158 @@
+#include "lib/io/record_reader.h"
+
+#include <nlohmann/json.hpp>
+
+#include "lib/base/error.h"
+
+namespace iuq::io {
+
+using nlohmann::json;
+
+RecordReader::RecordReader(const std::string& path, const std::string& section, std::span<const FieldRule> rules)
+    : path_(path), section_(section), rules_(rules), values_(rules.size()) {}
+
+void RecordReader::clear(int64_t index) {
+  for (FieldValue& value : values_) value.present = false;
+  index_ = index;
+  record_ = nullptr;
+  fault_.clear();
+}
+
+// Records of a file have their keys in one order, so the line behind the last one found is tried first.
+size_t RecordReader::find(std::string_view key) {
+  for (size_t i = 0; i < rules_.size(); ++i) {
+    if (next_ >= rules_.size()) next_ = 0;
+    if (rules_[next_++].key == key) return next_ - 1;
+  }
+  return rules_.size();
+}
+
+bool RecordReader::read_plain(int64_t index, JsonCursor& cursor) {
+  clear(index);
+  std::string_view key;
+  if (!cursor.take('{')) return false;
+  do {
+    if (!cursor.key(key)) return false;
+    const size_t field = find(key);
+    if (field == rules_.size()) {
+      if (!cursor.skip_value()) return false;
+      continue;
+    }
+    if (values_[field].present || !read_plain_field(field, cursor)) return false;
+    values_[field].present = true;
+  } while (cursor.take(','));
+  if (!cursor.take('}')) return false;
+  for (size_t i = 0; i < rules_.size(); ++i) {
+    if (!values_[i].present && !may_be_absent(rules_[i])) return false;
+  }
+  return true;
+}
+
+bool RecordReader::read_plain_field(size_t field, JsonCursor& cursor) {
+  const FieldRule& rule = rules_[field];
+  FieldValue& value = values_[field];
+  switch (rule.type) {
+    case FieldType::kInteger:
+    case FieldType::kWhole: return cursor.integer(value.integer) && rule.range.has(static_cast<double>(value.integer));
+    case FieldType::kNumber: return cursor.number(value.number) && rule.range.has(value.number);
+    case FieldType::kBit: return cursor.integer(value.integer) && (value.integer == 0 || value.integer == 1);
+    case FieldType::kFlag:
+      if (!cursor.integer(value.integer)) return false;
+      value.integer = value.integer != 0;
+      return true;
+    case FieldType::kText: return cursor.string(value.text) && !value.text.empty();
+    case FieldType::kFrequency:
+      return cursor.string(value.text) && (value.text == "r" || value.text == "c" || value.text == "f");
+    case FieldType::kIntegers:
+    case FieldType::kWholes:
+      value.integers.clear();
+      return cursor.integers(value.integers);
+    case FieldType::kBox:
+      return cursor.numbers(value.box.data(), value.box.size()) && rule.range.has(value.box[2]) && rule.range.has(value.box[3]);
+    case FieldType::kSegmentation: return read_segmentation(cursor, PolygonRule::kAll, segmentation_);
+    case FieldType::kReferenceSegmentation: return read_segmentation(cursor, PolygonRule::kFirst, segmentation_);
+    case FieldType::kUnread: return cursor.skip_value();
+  }
+  return false;
+}
+
+bool RecordReader::may_be_absent(const FieldRule& rule) const {
+  if (!rule.required || rule.type == FieldType::kUnread) return true;
+  if (!rule.unless) return false;
+  for (size_t i = 0; i < rules_.size(); ++i) {
+    if (std::string_view(rules_[i].key) == rule.unless) return has(i) && flag(i);
+  }
+  return false;
+}
+
+void RecordReader::begin(int64_t index, const json& record) {
+  clear(index);
+  record_ = &record;
+}
+
+void RecordReader::read(int64_t index, const json& record) {
+  begin(index, record);
+  for (size_t i = 0; i < rules_.size(); ++i) read_field(i);
+}
+
+void RecordReader::read_field(size_t field) {
+  const FieldRule& rule = rules_[field];
+  if (rule.type == FieldType::kUnread) return;
+  const auto value = record_->find(rule.key);
+  const bool absent = value == record_->end() || (value->is_null() && !rule.required);
+  if (absent) {
+    if (!may_be_absent(rule)) settle(field, cat(" is missing, must be ", wanted_by(rule)));
+    return;
+  }
+  const std::string wrong = io::read_field(*value, rule, values_[field], segmentation_);
+  values_[field].present = wrong.empty();
+  if (!wrong.empty()) settle(field, wrong);
+}
+
+// What the table says of a record that breaks this rule.
+void RecordReader::settle(size_t field, const std::string& what) {
+  switch (rules_[field].otherwise) {
+    case Outcome::kRefuse: refuse(field, what);
+    case Outcome::kRefuseIfCounted:
+      if (fault_.empty()) fault_ = words_for(rules_[field].key, what);
+      return;
+    case Outcome::kAsAbsent: return;
+  }
+}
+
+std::string RecordReader::words_for(const std::string& key, const std::string& what) const {
+  std::string id;
+  if (record_ && record_->contains("id")) {
+    id = cat(" (id ", shown((*record_)["id"]), ")");
+  } else if (!record_) {
+    for (size_t i = 0; i < rules_.size(); ++i) {
+      if (std::string_view(rules_[i].key) == "id" && has(i)) id = cat(" (id ", integer(i), ")");
+    }
+  }
+  return cat(key.empty() ? "" : ".", key, what, id);
+}
+
+void RecordReader::refuse(size_t field, const std::string& what) const {
+  throw Error(ErrorCode::kBadData, cat(field_path(path_, section_, index_), words_for(rules_[field].key, what)));
+}
+
+void RecordReader::refuse(const std::string& what) const {
+  throw Error(ErrorCode::kBadData, cat(field_path(path_, section_, index_), words_for("", what)));
+}
+
+RuleBatch::RuleBatch(const std::string& path, const std::vector<SectionRules>& sections) {
+  for (const SectionRules& s : sections) readers_.emplace_back(path, s.section, s.rules);
+}
+
+bool RuleBatch::plain(size_t section, int64_t index, JsonCursor& cursor) {
+  if (!readers_[section].read_plain(index, cursor)) return false;
+  add(section, readers_[section]);
+  return true;
+}
+
+void RuleBatch::general(size_t section, int64_t index, json& record) {
+  readers_[section].read(index, record);
+  add(section, readers_[section]);
+}
+
+}  // namespace iuq::io
