@@ -36,7 +36,7 @@ class WindowAttentionImpl : public torch::nn::Module, public Initialised, public
   std::vector<std::string> undecayed() const override { return {"relative_position_bias_table"}; }
 
  private:
-  int64_t heads_, places_;
+  int64_t heads_, slots_;
   at::Tensor table_;     // [(2 side - 1)^2, heads]
   at::Tensor position_;  // [N * N] int64, rows of table_
   SwinLinear qkv_{nullptr}, proj_{nullptr};

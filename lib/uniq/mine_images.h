@@ -5,6 +5,7 @@
 #include <optional>
 #include <vector>
 
+#include "lib/model/batch.h"
 #include "lib/uniq/mine.h"
 #include "lib/view/scene.h"
 

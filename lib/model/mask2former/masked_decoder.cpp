@@ -76,7 +76,7 @@ Mask2FormerRounds Mask2FormerMaskedDecoderImpl::forward(const std::vector<at::Te
     keys.push_back(cells + nn::sine_positions(map.size(2), map.size(3), width_, map));
     features.push_back(nn::resize_bilinear(mask_features.detach(), map.size(2), map.size(3)).flatten(2));
   }
-  const at::Tensor place = query_embed_->rows();  // [Q, C]
+  const at::Tensor position = query_embed_->rows();  // [Q, C] learned, added to queries and keys of each attention
   at::Tensor x = query_feat_->rows().unsqueeze(0).expand({mask_features.size(0), -1, -1});
   Mask2FormerRounds rounds;
   predict(x, rounds);
@@ -84,9 +84,9 @@ Mask2FormerRounds Mask2FormerMaskedDecoderImpl::forward(const std::vector<at::Te
     Layer& layer = layers_[i];
     const size_t k = i % kLevels;
     const at::Tensor blocked = blocked_cells(rounds.embeddings.back(), features[k]);
-    x = layer.cross_norm->forward(x + layer.cross->forward(x + place, keys[k], values[k], blocked));
-    const at::Tensor placed = x + place;
-    x = layer.self_norm->forward(x + layer.self->forward(placed, placed, x, {}));
+    x = layer.cross_norm->forward(x + layer.cross->forward(x + position, keys[k], values[k], blocked));
+    const at::Tensor with_position = x + position;
+    x = layer.self_norm->forward(x + layer.self->forward(with_position, with_position, x, {}));
     x = layer.ffn_norm->forward(x + layer.linear2->forward(layer.linear1->forward(x).relu_()));
     predict(x, rounds);
   }

@@ -7,6 +7,7 @@
 #include <memory>
 #include <vector>
 
+#include "lib/model/batch.h"
 #include "lib/model/mask2former/config.h"
 #include "lib/nn/layer_norm.h"
 #include "lib/nn/linear.h"
@@ -15,7 +16,8 @@
 namespace iuq::model {
 
 /// What each prediction says, before the first layer and after every one: R = decoder_layers + 1 rounds.
-struct Mask2FormerRounds {
+struct Mask2FormerRounds : SegmenterState {
+  static constexpr const char* kOwner = "Mask2Former";
   std::vector<at::Tensor> classes;     // R times [B, Q, C + 1] logits, the last channel is "no object"
   std::vector<at::Tensor> embeddings;  // R times [B, Q, D]; the mask is the inner product with the mask features
 };

@@ -53,17 +53,16 @@ std::vector<at::Tensor> split_levels(const std::vector<at::Tensor>& neck) {
   return levels;
 }
 
-std::vector<at::Tensor> Solov2InstanceHeadImpl::forward(const std::vector<at::Tensor>& neck) {
+GridHeads Solov2InstanceHeadImpl::forward(const std::vector<at::Tensor>& neck) {
   const std::vector<at::Tensor> levels = split_levels(neck);
-  std::vector<at::Tensor> categories, kernels;
+  GridHeads heads;
   for (size_t l = 0; l < levels.size(); ++l) {
     const at::Tensor cells = nn::resize_bilinear(nn::with_coordinates(levels[l]), grids_[l], grids_[l]);
     const int64_t channels = levels[l].size(1);
-    kernels.push_back(kernel_out_->forward(run(kernel_, cells)));                                  // [B, D, S, S]
-    categories.push_back(category_out_->forward(run(category_, cells.slice(1, 0, channels))));     // [B, C, S, S]
+    heads.kernels.push_back(kernel_out_->forward(run(kernel_, cells)));
+    heads.classes.push_back(category_out_->forward(run(category_, cells.slice(1, 0, channels))));
   }
-  categories.insert(categories.end(), kernels.begin(), kernels.end());
-  return categories;
+  return heads;
 }
 
 Solov2MaskHeadImpl::Solov2MaskHeadImpl(const GridConfig& config, bool with_coordinates)
