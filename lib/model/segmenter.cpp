@@ -68,7 +68,8 @@ FeaturePyramid Segmenter::neck(const FeaturePyramid& backbone) {
   const std::vector<int64_t> channels = backbone_channels();
   expect_count(backbone.size(), channels.size(), "backbone");
   for (size_t l = 0; l < channels.size(); ++l) {
-    expect_shape(backbone[l], {backbone[0].size(0), channels[l], -1, -1}, at::kFloat, "backbone[]", static_cast<int64_t>(l));
+    const int64_t batch = l == 0 ? -1 : backbone[0].size(0);
+    expect_shape(backbone[l], {batch, channels[l], -1, -1}, at::kFloat, "backbone[]", static_cast<int64_t>(l));
   }
   return do_neck(backbone);
 }

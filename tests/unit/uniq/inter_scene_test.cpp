@@ -111,5 +111,5 @@ TEST_CASE("inter-scene: tensors of another shape or type are refused by name", "
   refuses("pixels.embeddings must be [*, 16] float32", [](Setting& s) { s.pixels.pixels.embeddings = torch::zeros({30, 8}); });
   refuses("pixels.position must", [](Setting& s) { s.pixels.pixels.position = torch::zeros({30, 3}); });
   refuses("pixels.image_id must", [](Setting& s) { s.pixels.image_id = s.pixels.image_id.to(at::kFloat); });
-  refuses("pixels.category must", [](Setting& s) { s.pixels.category = {}; });
+  refuses("pixels.category must", [](Setting& s) { s.pixels.category = at::Tensor(); });
 }

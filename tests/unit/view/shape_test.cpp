@@ -2,6 +2,7 @@
 
 #include <torch/types.h>
 
+#include <functional>
 #include <string>
 
 #include "tests/support/catch.h"
