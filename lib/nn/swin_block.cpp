@@ -62,9 +62,9 @@ at::Tensor WindowAttentionImpl::mix(const at::Tensor& rows, const at::Tensor& bi
 }
 
 SwinBlockImpl::SwinBlockImpl(int64_t channels, int64_t heads, int64_t side) {
-  norm1_ = register_module("norm1", LayerNorm(channels));
+  norm1_ = register_module("norm1", torch::nn::LayerNorm(std::vector<int64_t>{channels}));
   attention_ = register_module("attn", WindowAttention(channels, heads, side));
-  norm2_ = register_module("norm2", LayerNorm(channels));
+  norm2_ = register_module("norm2", torch::nn::LayerNorm(std::vector<int64_t>{channels}));
   const auto owner = register_module("mlp", std::make_shared<torch::nn::Module>("mlp"));
   fc1_ = owner->register_module("fc1", SwinLinear(channels, 4 * channels));
   fc2_ = owner->register_module("fc2", SwinLinear(4 * channels, channels));
@@ -131,7 +131,7 @@ void SwinBlockImpl::add_mlp_(at::Tensor& x) {
 }
 
 PatchMergingImpl::PatchMergingImpl(int64_t channels) {
-  norm_ = register_module("norm", LayerNorm(4 * channels));
+  norm_ = register_module("norm", torch::nn::LayerNorm(std::vector<int64_t>{4 * channels}));
   reduction_ = register_module("reduction", SwinLinear(4 * channels, 2 * channels, /*bias=*/false));
 }
 

@@ -37,7 +37,7 @@ FcosHeadImpl::Tower FcosHeadImpl::add_tower(const char* name, const CondInstConf
   for (int64_t i = 0; i < config.head_convs; ++i) {
     tower.emplace_back(
         owner->register_module(std::to_string(3 * i), nn::Conv(small(config.channels, config.channels))),
-        owner->register_module(std::to_string(3 * i + 1), nn::GroupNorm(config.groups, config.channels)));
+        owner->register_module(std::to_string(3 * i + 1), torch::nn::GroupNorm(config.groups, config.channels)));
   }
   return tower;
 }
@@ -45,7 +45,7 @@ FcosHeadImpl::Tower FcosHeadImpl::add_tower(const char* name, const CondInstConf
 CondInstHeads FcosHeadImpl::forward(const std::vector<at::Tensor>& neck, const nn::Conv& controller) {
   IUQ_ASSERT(neck.size() == scales_.size());
   const auto run = [](const Tower& tower, at::Tensor x) {
-    for (const auto& [layer, norm] : tower) x = nn::GroupNorm(norm)->forward(nn::Conv(layer)->forward(x)).relu_();
+    for (const auto& [layer, norm] : tower) x = torch::nn::GroupNorm(norm)->forward(nn::Conv(layer)->forward(x)).relu_();
     return x;
   };
   CondInstHeads heads;

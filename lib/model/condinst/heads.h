@@ -2,6 +2,7 @@
 
 #include <ATen/core/Tensor.h>
 #include <torch/nn/module.h>
+#include <torch/nn/modules/normalization.h>
 #include <torch/nn/pimpl.h>
 
 #include <utility>
@@ -30,7 +31,7 @@ class FcosHeadImpl : public torch::nn::Module {
   CondInstHeads forward(const std::vector<at::Tensor>& neck, const nn::Conv& controller);
 
  private:
-  using Tower = std::vector<std::pair<nn::Conv, nn::GroupNorm>>;
+  using Tower = std::vector<std::pair<nn::Conv, torch::nn::GroupNorm>>;
   Tower add_tower(const char* name, const CondInstConfig& config);
 
   Tower class_tower_, box_tower_;

@@ -33,14 +33,14 @@ Solov2InstanceHeadImpl::Tower Solov2InstanceHeadImpl::add_tower(const char* name
     const int64_t from = i == 0 ? in : config.head_channels;
     tower.emplace_back(
         owner->register_module(std::to_string(3 * i), nn::Conv(conv(from, config.head_channels, 3, false))),
-        owner->register_module(std::to_string(3 * i + 1), nn::GroupNorm(config.groups, config.head_channels)));
+        owner->register_module(std::to_string(3 * i + 1), torch::nn::GroupNorm(config.groups, config.head_channels)));
   }
   return tower;
 }
 
 at::Tensor Solov2InstanceHeadImpl::run(const Tower& tower, at::Tensor x) {
   for (const auto& [layer, norm] : tower) {
-    x = nn::GroupNorm(norm)->forward(nn::Conv(layer)->forward(x)).relu_();
+    x = torch::nn::GroupNorm(norm)->forward(nn::Conv(layer)->forward(x)).relu_();
   }
   return x;
 }
@@ -75,12 +75,12 @@ Solov2MaskHeadImpl::Solov2MaskHeadImpl(const GridConfig& config, bool with_coord
       const auto step = level->register_module(cat("conv", j), std::make_shared<torch::nn::Module>("step"));
       const int64_t in = j > 0 ? config.mask_channels : config.channels + (l == 3 && with_coordinates ? 2 : 0);
       steps.push_back({step->register_module("0", nn::Conv(conv(in, config.mask_channels, 3, false))),
-                       step->register_module("1", nn::GroupNorm(config.groups, config.mask_channels))});
+                       step->register_module("1", torch::nn::GroupNorm(config.groups, config.mask_channels))});
     }
   }
   const auto out = register_module("conv_pred", std::make_shared<torch::nn::Module>("conv_pred"));
   out_ = out->register_module("0", nn::Conv(conv(config.mask_channels, config.embedding, 1, false)));
-  out_norm_ = out->register_module("1", nn::GroupNorm(config.groups, config.embedding));
+  out_norm_ = out->register_module("1", torch::nn::GroupNorm(config.groups, config.embedding));
 }
 
 at::Tensor Solov2MaskHeadImpl::forward(const std::vector<at::Tensor>& neck) {

@@ -2,6 +2,7 @@
 
 #include <ATen/core/Tensor.h>
 #include <torch/nn/module.h>
+#include <torch/nn/modules/normalization.h>
 #include <torch/nn/pimpl.h>
 
 #include <vector>
@@ -29,7 +30,7 @@ class Solov2InstanceHeadImpl : public torch::nn::Module {
   GridHeads forward(const std::vector<at::Tensor>& neck);  // p2..p6
 
  private:
-  using Tower = std::vector<std::pair<nn::Conv, nn::GroupNorm>>;
+  using Tower = std::vector<std::pair<nn::Conv, torch::nn::GroupNorm>>;
   Tower add_tower(const char* name, int64_t in, const Solov2Config& config);
   static at::Tensor run(const Tower& tower, at::Tensor x);
 
@@ -50,12 +51,12 @@ class Solov2MaskHeadImpl : public torch::nn::Module {
  private:
   struct Step {
     nn::Conv conv;
-    nn::GroupNorm norm;
+    torch::nn::GroupNorm norm;
   };
   bool with_coordinates_;
   std::vector<std::vector<Step>> levels_;
   nn::Conv out_{nullptr};
-  nn::GroupNorm out_norm_{nullptr};
+  torch::nn::GroupNorm out_norm_{nullptr};
 };
 TORCH_MODULE(Solov2MaskHead);
 
