@@ -59,6 +59,8 @@ FNR == 1 {
       bad("weights works on files: it may use base and io only, not \"" name "\"")
     else if (!tool && other != own && level[other] == level[own]) bad(own " and its sibling " other " must not see each other")
     else if (!tool && other != own && level[other] > level[own]) bad(own " is below " other " and must not include it")
+    else if (own != "model" && name ~ /^lib\/model\/[^\/]+\// && name !~ /^lib\/model\/weights\//)
+      bad("segmenters are known through lib/model/segmenter.h, not \"" name "\"")
   } else if (name ~ /^tools\// && !tool) {
     bad("lib/ must not include tools/")
   } else if ($0 ~ /include[ \t]*"/ && name !~ /^tools\//) {

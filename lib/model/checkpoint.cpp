@@ -52,7 +52,7 @@ State::const_iterator find(const State& state, const std::string& name) {
 }
 
 // Backbones lie under "backbone.bottom_up." below an FPN and under "backbone." without one: weights of either serve both.
-State::const_iterator place_of(const State& state, const std::string& name, const std::string& backbone_prefix) {
+State::const_iterator target_of(const State& state, const std::string& name, const std::string& backbone_prefix) {
   auto it = find(state, name);
   for (const std::string other : {"backbone.bottom_up.", "backbone."}) {
     if (it == state.end() && name.starts_with(other)) it = find(state, backbone_prefix + name.substr(other.size()));
@@ -92,7 +92,7 @@ std::vector<std::string> fill(Segmenter& segmenter, const io::TensorFile& file, 
   size_t resized = 0;
   for (const auto& [name, data] : file.tensors) {
     if (starts_with_any(name, skip)) continue;
-    const auto it = place_of(state, name, segmenter.backbone_prefix());
+    const auto it = target_of(state, name, segmenter.backbone_prefix());
     if (it == state.end()) {
       bad(path, cat("tensor \"", name, "\" has no place in this segmenter; check \"model\" in the config, and pass "
                     "weights of other projects through iuq-convert first"));
@@ -125,7 +125,7 @@ void check_backbone(const Segmenter& segmenter, const io::TensorFile& file, cons
   const std::string prefix = segmenter.backbone_prefix();
   std::set<std::string> filled;
   for (const auto& [name, data] : file.tensors) {
-    const auto it = place_of(state, name, prefix);
+    const auto it = target_of(state, name, prefix);
     if (it != state.end() && it->first.starts_with(prefix)) filled.insert(it->first);
   }
   if (filled.empty()) return;

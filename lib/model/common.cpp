@@ -15,6 +15,29 @@ at::Tensor focal_loss_sum(const at::Tensor& logits, const at::Tensor& targets, d
   return (weight * miss.pow(gamma) * cross_entropy).sum();
 }
 
+at::Tensor class_loss_sum(const at::Tensor& logits, const at::Tensor& labels) {
+  const at::Tensor classes = at::arange(logits.size(1), labels.options());
+  return focal_loss_sum(logits, labels.unsqueeze(1) == classes.unsqueeze(0));
+}
+
+at::Tensor to_rows(const std::vector<at::Tensor>& levels) {
+  std::vector<at::Tensor> rows;
+  for (const at::Tensor& level : levels) rows.push_back(level.flatten(2).transpose(1, 2));
+  return at::cat(rows, 1);
+}
+
+at::Tensor mean_by_image(const Queries& queries, const at::Tensor& mask_features,
+                         const std::function<at::Tensor(const Queries&, int64_t)>& of_image) {
+  if (queries.count() == 0) return (queries.vectors.sum() + mask_features.sum()) * 0;
+  std::vector<at::Tensor> losses;
+  const at::Tensor image = queries.image.to(at::kCPU);
+  for (int64_t b = 0; b < mask_features.size(0); ++b) {
+    const at::Tensor rows = at::nonzero(image == b).flatten().to(mask_features.device());
+    if (rows.size(0) > 0) losses.push_back(of_image(queries.rows(rows), b));
+  }
+  return at::cat(losses).mean();
+}
+
 at::Tensor dice_loss(const at::Tensor& logits, const at::Tensor& targets, const at::Tensor& weight, double eps) {
   at::Tensor p = at::sigmoid(logits);
   at::Tensor t = targets.to(logits.scalar_type());

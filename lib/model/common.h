@@ -2,9 +2,11 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <cstdint>
+#include <functional>
 #include <vector>
 
-#include "lib/view/scene.h"
+#include "lib/model/batch.h"
 
 // Pieces that several segmenters share.
 namespace iuq::model {
@@ -12,6 +14,17 @@ namespace iuq::model {
 /// Sigmoid focal loss of logits [...] float32 against targets [...] of 0 and 1, summed: [] float32.
 /// The positive term weighs alpha, the negative 1 - alpha. Source: models.md 0.2 "focal"; RetinaNet paper, Eq. (5).
 at::Tensor focal_loss_sum(const at::Tensor& logits, const at::Tensor& targets, double alpha = 0.25, double gamma = 2);
+
+/// The same against one class for each row: logits [R, C] float32, labels [R] int64, -1 for none of the classes.
+at::Tensor class_loss_sum(const at::Tensor& logits, const at::Tensor& labels);
+
+/// Maps of several levels [B, C, H_l, W_l] as rows, level by level and row by row: [B, sum H_l*W_l, C].
+at::Tensor to_rows(const std::vector<at::Tensor>& levels);
+
+/// Mean over all queries of the losses that `of_image` gives to those of one image: (its queries, its number in the batch)
+/// -> [Qb]. Without queries 0, with a graph to queries and mask features so that every parameter has a gradient.
+at::Tensor mean_by_image(const Queries& queries, const at::Tensor& mask_features,
+                         const std::function<at::Tensor(const Queries&, int64_t)>& of_image);
 
 /// 1 - 2 sum(pt) / (sum p^2 + eps + sum t^2 + eps), p = sigmoid(logits): [N, M] x [N, M] -> [N] float32.
 /// `weight` [N or 1, M] float32 of 0 and 1, or undefined: cells left out of all sums. Source: models.md 3.4.

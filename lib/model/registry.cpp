@@ -1,5 +1,3 @@
-#include <torch/types.h>
-
 #include <map>
 #include <nlohmann/json.hpp>
 
@@ -45,12 +43,6 @@ const Entry& entry_of(const nlohmann::json& config) {
 }
 
 }  // namespace
-
-at::Tensor Segmenter::to_canvas(const at::Tensor& masks, view::Size canvas) {
-  return nn::resize_bilinear(masks.unsqueeze(1), canvas.height, canvas.width).squeeze(1);
-}
-
-at::Tensor Segmenter::score_factors(const at::Tensor& masks) { return at::ones({masks.size(0)}, masks.options()); }
 
 std::shared_ptr<Segmenter> make_segmenter(const nlohmann::json& config, int64_t classes, uint64_t seed) {
   if (classes < 1) throw Error(ErrorCode::kBadData, "a segmenter needs at least one category");

@@ -98,18 +98,6 @@ void ConvImpl::init_(at::Generator generator) {
   }
 }
 
-GroupNormImpl::GroupNormImpl(int64_t groups, int64_t channels) : groups_(groups) {
-  if (channels % groups != 0) {
-    throw Error(ErrorCode::kConfig, cat("config: ", channels, " channels cannot be normalised in ", groups, " groups"));
-  }
-  weight_ = register_parameter("weight", torch::ones({channels}));
-  bias_ = register_parameter("bias", torch::zeros({channels}));
-}
-
-at::Tensor GroupNormImpl::forward(const at::Tensor& x) {
-  return at::group_norm(x, groups_, weight_, bias_, kEps);
-}
-
 at::Tensor with_coordinates(const at::Tensor& x) {
   const int64_t height = x.size(2);
   const int64_t width = x.size(3);

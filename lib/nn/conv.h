@@ -74,18 +74,6 @@ class ConvImpl : public torch::nn::Module, public Initialised {
 };
 TORCH_MODULE(Conv);
 
-/// Group norm with children-free names weight and bias, [C]; eps 1e-5.
-class GroupNormImpl : public torch::nn::Module {
- public:
-  GroupNormImpl(int64_t groups, int64_t channels);
-  at::Tensor forward(const at::Tensor& x);
-
- private:
-  int64_t groups_;
-  at::Tensor weight_, bias_;
-};
-TORCH_MODULE(GroupNorm);
-
 /// Appends x then y in [-1, 1] (both ends included) over the map: [B, C, H, W] -> [B, C+2, H, W]. Source: models.md 3.1.
 at::Tensor with_coordinates(const at::Tensor& x);
 /// Bilinear resize, align_corners false, no antialias: [B, C, H, W] -> [B, C, height, width].

@@ -32,42 +32,42 @@ void check_arguments(const at::Tensor& value, const LevelShapes& shapes, const a
 }
 
 template <class T>
-DeformProblem<T> describe(const at::Tensor& value, const LevelShapes& shapes, const at::Tensor& locations,
+DeformArguments<T> describe(const at::Tensor& value, const LevelShapes& shapes, const at::Tensor& locations,
                           const at::Tensor& weights) {
-  DeformProblem<T> problem{};
-  problem.batch = value.size(0);
-  problem.tokens = value.size(1);
-  problem.heads = value.size(2);
-  problem.depth = value.size(3);
-  problem.queries = weights.size(1);
-  problem.points = weights.size(4);
+  DeformArguments<T> arguments{};
+  arguments.batch = value.size(0);
+  arguments.tokens = value.size(1);
+  arguments.heads = value.size(2);
+  arguments.depth = value.size(3);
+  arguments.queries = weights.size(1);
+  arguments.points = weights.size(4);
   int64_t first = 0;
   for (const auto& [height, width] : shapes) {
-    problem.levels.push_back({height, width, first});
+    arguments.levels.push_back({height, width, first});
     first += height * width;
   }
-  problem.value = value.data_ptr<T>();
-  problem.locations = locations.data_ptr<T>();
-  problem.weights = weights.data_ptr<T>();
-  return problem;
+  arguments.value = value.data_ptr<T>();
+  arguments.locations = locations.data_ptr<T>();
+  arguments.weights = weights.data_ptr<T>();
+  return arguments;
 }
 
 template <class T>
-void run_forward(DeformProblem<T> problem, const at::Tensor& out) {
-  problem.out = out.data_ptr<T>();
-  at::parallel_for(0, problem.batch * problem.heads * problem.queries, kQueriesAtATime,
-                   [&](int64_t begin, int64_t end) { deform_forward(problem, begin, end); });
+void run_forward(DeformArguments<T> arguments, const at::Tensor& out) {
+  arguments.out = out.data_ptr<T>();
+  at::parallel_for(0, arguments.batch * arguments.heads * arguments.queries, kQueriesAtATime,
+                   [&](int64_t begin, int64_t end) { deform_forward(arguments, begin, end); });
 }
 
 template <class T>
-void run_backward(DeformProblem<T> problem, const at::Tensor& grad_out, const variable_list& grads) {
-  problem.grad_out = grad_out.data_ptr<T>();
-  problem.grad_value = grads[0].data_ptr<T>();
-  problem.grad_locations = grads[1].data_ptr<T>();
-  problem.grad_weights = grads[2].data_ptr<T>();
-  const auto levels = static_cast<int64_t>(problem.levels.size());
-  at::parallel_for(0, problem.batch * problem.heads * levels, 1,
-                   [&](int64_t begin, int64_t end) { deform_backward(problem, begin, end); });
+void run_backward(DeformArguments<T> arguments, const at::Tensor& grad_out, const variable_list& grads) {
+  arguments.grad_out = grad_out.data_ptr<T>();
+  arguments.grad_value = grads[0].data_ptr<T>();
+  arguments.grad_locations = grads[1].data_ptr<T>();
+  arguments.grad_weights = grads[2].data_ptr<T>();
+  const auto levels = static_cast<int64_t>(arguments.levels.size());
+  at::parallel_for(0, arguments.batch * arguments.heads * levels, 1,
+                   [&](int64_t begin, int64_t end) { deform_backward(arguments, begin, end); });
 }
 
 class DeformAttn : public torch::autograd::Function<DeformAttn> {

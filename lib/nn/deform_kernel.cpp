@@ -50,7 +50,7 @@ IUQ_INLINE bool find_corners(const DeformLevel& level, const T* location, Corner
 }
 
 template <class T, int64_t D>
-IUQ_INLINE void forward_pieces(const DeformProblem<T>& p, int64_t begin, int64_t end) {
+IUQ_INLINE void forward_pieces(const DeformArguments<T>& p, int64_t begin, int64_t end) {
   const int64_t depth = D > 0 ? D : p.depth;
   const auto level_count = static_cast<int64_t>(p.levels.size());
   const int64_t samples = level_count * p.points;
@@ -110,7 +110,7 @@ IUQ_INLINE T pull_back(const T* __restrict grad, const T* __restrict pixel, T* _
 }
 
 template <class T, int64_t D>
-IUQ_INLINE void backward_pieces(const DeformProblem<T>& p, int64_t begin, int64_t end) {
+IUQ_INLINE void backward_pieces(const DeformArguments<T>& p, int64_t begin, int64_t end) {
   const int64_t depth = D > 0 ? D : p.depth;
   const auto level_count = static_cast<int64_t>(p.levels.size());
   const int64_t stride = p.heads * depth;
@@ -151,12 +151,12 @@ IUQ_INLINE void backward_pieces(const DeformProblem<T>& p, int64_t begin, int64_
 
 #define IUQ_VARIANT(NAME, ATTRIBUTE)                                                       \
   template <class T>                                                                       \
-  ATTRIBUTE void forward_##NAME(const DeformProblem<T>& p, int64_t begin, int64_t end) {   \
+  ATTRIBUTE void forward_##NAME(const DeformArguments<T>& p, int64_t begin, int64_t end) {   \
     if (p.depth == kUsualDepth) return forward_pieces<T, kUsualDepth>(p, begin, end);      \
     forward_pieces<T, 0>(p, begin, end);                                                   \
   }                                                                                        \
   template <class T>                                                                       \
-  ATTRIBUTE void backward_##NAME(const DeformProblem<T>& p, int64_t begin, int64_t end) {  \
+  ATTRIBUTE void backward_##NAME(const DeformArguments<T>& p, int64_t begin, int64_t end) {  \
     if (p.depth == kUsualDepth) return backward_pieces<T, kUsualDepth>(p, begin, end);     \
     backward_pieces<T, 0>(p, begin, end);                                                  \
   }
@@ -170,24 +170,24 @@ bool has_avx2() { return __builtin_cpu_supports("avx2") && __builtin_cpu_support
 }  // namespace
 
 template <class T>
-void deform_forward(const DeformProblem<T>& problem, int64_t begin, int64_t end) {
+void deform_forward(const DeformArguments<T>& arguments, int64_t begin, int64_t end) {
 #ifdef IUQ_AVX2_VARIANT
-  if (has_avx2()) return forward_avx2(problem, begin, end);
+  if (has_avx2()) return forward_avx2(arguments, begin, end);
 #endif
-  forward_baseline(problem, begin, end);
+  forward_baseline(arguments, begin, end);
 }
 
 template <class T>
-void deform_backward(const DeformProblem<T>& problem, int64_t begin, int64_t end) {
+void deform_backward(const DeformArguments<T>& arguments, int64_t begin, int64_t end) {
 #ifdef IUQ_AVX2_VARIANT
-  if (has_avx2()) return backward_avx2(problem, begin, end);
+  if (has_avx2()) return backward_avx2(arguments, begin, end);
 #endif
-  backward_baseline(problem, begin, end);
+  backward_baseline(arguments, begin, end);
 }
 
-template void deform_forward<float>(const DeformProblem<float>&, int64_t, int64_t);
-template void deform_forward<double>(const DeformProblem<double>&, int64_t, int64_t);
-template void deform_backward<float>(const DeformProblem<float>&, int64_t, int64_t);
-template void deform_backward<double>(const DeformProblem<double>&, int64_t, int64_t);
+template void deform_forward<float>(const DeformArguments<float>&, int64_t, int64_t);
+template void deform_forward<double>(const DeformArguments<double>&, int64_t, int64_t);
+template void deform_backward<float>(const DeformArguments<float>&, int64_t, int64_t);
+template void deform_backward<double>(const DeformArguments<double>&, int64_t, int64_t);
 
 }  // namespace iuq::nn

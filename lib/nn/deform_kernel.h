@@ -11,11 +11,11 @@ struct DeformLevel {
   int64_t first;  // token of its pixel (0, 0); row-major from there
 };
 
-/// The arguments of deformable attention as packed row-major arrays; T is float or double. Indices in this order:
+/// The tensors of deformable attention as packed row-major arrays; T is float or double. Indices in this order:
 ///   value, grad_value [batch, tokens, heads, depth]        locations, grad_locations [batch, queries, heads, L, points, 2]
 ///   out, grad_out     [batch, queries, heads, depth]       weights, grad_weights     [batch, queries, heads, L, points]
 template <class T>
-struct DeformProblem {
+struct DeformArguments {
   int64_t batch, tokens, heads, depth, queries, points;
   std::vector<DeformLevel> levels;  // L
   const T *value, *locations, *weights;
@@ -29,10 +29,10 @@ struct DeformProblem {
 /// A forward piece is one query of one head: there are batch * heads * queries. It sets its row of `out`; a location
 /// that is not a number makes the row one, a location outside of its map by a pixel or more adds nothing.
 template <class T>
-void deform_forward(const DeformProblem<T>& problem, int64_t begin, int64_t end);
+void deform_forward(const DeformArguments<T>& arguments, int64_t begin, int64_t end);
 /// A backward piece is one level of one head: there are batch * heads * L. It adds to `grad_value`, zero before the
 /// first call, and sets `grad_locations` and `grad_weights`.
 template <class T>
-void deform_backward(const DeformProblem<T>& problem, int64_t begin, int64_t end);
+void deform_backward(const DeformArguments<T>& arguments, int64_t begin, int64_t end);
 
 }  // namespace iuq::nn

@@ -154,13 +154,13 @@ SwinImpl::SwinImpl(const SwinConfig& config) : config_(config) {
   };
   const auto patch = register_module("patch_embed", std::make_shared<torch::nn::Module>("patch_embed"));
   patch_proj_ = patch->register_module("proj", std::make_shared<PatchProjImpl>(config.embed));
-  patch_norm_ = patch->register_module("norm", LayerNorm(config.embed));
+  patch_norm_ = patch->register_module("norm", torch::nn::LayerNorm(std::vector<int64_t>{config.embed}));
   freeze(*patch, 1);
   const auto layers = register_module("layers", std::make_shared<torch::nn::Module>("layers"));
   for (size_t s = 0; s < 4; ++s) {
     stages_.push_back(layers->register_module(
         std::to_string(s), std::make_shared<Stage>(channels()[s], config.depths[s], config.heads[s], config.window, s < 3)));
-    norms_.push_back(register_module(cat("norm", s), LayerNorm(channels()[s])));
+    norms_.push_back(register_module(cat("norm", s), torch::nn::LayerNorm(std::vector<int64_t>{channels()[s]})));
     freeze(*stages_[s], static_cast<int64_t>(s) + 2);
     freeze(*norms_[s], static_cast<int64_t>(s) + 2);
   }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <ATen/core/Tensor.h>
+#include <torch/nn/modules/normalization.h>
 #include <torch/nn/pimpl.h>
 
 #include <memory>
@@ -9,7 +10,6 @@
 #include "lib/base/rng.h"
 #include "lib/nn/backbone.h"
 #include "lib/nn/backbone_config.h"
-#include "lib/nn/layer_norm.h"
 #include "lib/nn/stochastic.h"
 #include "lib/nn/windows.h"
 
@@ -36,9 +36,9 @@ class SwinImpl : public Backbone, public Stochastic {
 
   SwinConfig config_;
   std::shared_ptr<torch::nn::Module> patch_proj_;
-  LayerNorm patch_norm_{nullptr};
+  torch::nn::LayerNorm patch_norm_{nullptr};
   std::vector<std::shared_ptr<Stage>> stages_;
-  std::vector<LayerNorm> norms_;
+  std::vector<torch::nn::LayerNorm> norms_;
   Rng rng_{0, "drop path"};
 };
 TORCH_MODULE(Swin);

@@ -29,7 +29,7 @@ void SwinLinearImpl::init_(at::Generator generator) {
 }
 
 WindowAttentionImpl::WindowAttentionImpl(int64_t channels, int64_t heads, int64_t side)
-    : heads_(heads), places_(side * side), position_(relative_positions(side)) {
+    : heads_(heads), slots_(side * side), position_(relative_positions(side)) {
   table_ = register_parameter("relative_position_bias_table", torch::zeros({(2 * side - 1) * (2 * side - 1), heads}));
   qkv_ = register_module("qkv", SwinLinear(channels, 3 * channels));
   proj_ = register_module("proj", SwinLinear(channels, channels));
@@ -42,29 +42,29 @@ void WindowAttentionImpl::init_(at::Generator generator) {
 
 at::Tensor WindowAttentionImpl::bias(const WindowPlan& plan) {
   if (position_.device() != table_.device()) position_ = position_.to(table_.device());
-  const at::Tensor bias = table_.index_select(0, position_).view({places_, places_, heads_}).permute({2, 0, 1});
+  const at::Tensor bias = table_.index_select(0, position_).view({slots_, slots_, heads_}).permute({2, 0, 1});
   return plan.mask.defined() ? bias.unsqueeze(0) + plan.mask.to(bias.scalar_type()) : bias.unsqueeze(0);
 }
 
 at::Tensor WindowAttentionImpl::mix(const at::Tensor& rows, const at::Tensor& bias, const at::Tensor& kind) {
-  const int64_t channels = rows.size(1), width = channels / heads_, windows = rows.size(0) / places_;
+  const int64_t channels = rows.size(1), width = channels / heads_, windows = rows.size(0) / slots_;
   const at::Tensor qkv = qkv_->forward(rows)
-                             .view({windows, places_, 3, heads_, width})
+                             .view({windows, slots_, 3, heads_, width})
                              .permute({2, 0, 3, 1, 4})
-                             .reshape({3, windows * heads_, places_, width});  // [3, n * heads, N, width]
+                             .reshape({3, windows * heads_, slots_, width});  // [3, n * heads, N, width]
   const at::Tensor each = kind.defined() ? bias.index_select(0, kind) : bias.expand({windows, -1, -1, -1}).contiguous();
-  at::Tensor scores = each.view({windows * heads_, places_, places_});
+  at::Tensor scores = each.view({windows * heads_, slots_, slots_});
   scores.baddbmm_(qkv[0], qkv[1].transpose(1, 2), /*beta=*/1, /*alpha=*/1 / std::sqrt(static_cast<double>(width)));
   return at::bmm(at::softmax(scores, -1), qkv[2])
-      .view({windows, heads_, places_, width})
+      .view({windows, heads_, slots_, width})
       .transpose(1, 2)
-      .reshape({windows * places_, channels});
+      .reshape({windows * slots_, channels});
 }
 
 SwinBlockImpl::SwinBlockImpl(int64_t channels, int64_t heads, int64_t side) {
-  norm1_ = register_module("norm1", LayerNorm(channels));
+  norm1_ = register_module("norm1", torch::nn::LayerNorm(std::vector<int64_t>{channels}));
   attention_ = register_module("attn", WindowAttention(channels, heads, side));
-  norm2_ = register_module("norm2", LayerNorm(channels));
+  norm2_ = register_module("norm2", torch::nn::LayerNorm(std::vector<int64_t>{channels}));
   const auto owner = register_module("mlp", std::make_shared<torch::nn::Module>("mlp"));
   fc1_ = owner->register_module("fc1", SwinLinear(channels, 4 * channels));
   fc2_ = owner->register_module("fc2", SwinLinear(4 * channels, channels));
@@ -87,7 +87,7 @@ at::Tensor SwinBlockImpl::mlp(const at::Tensor& rows) {
 }
 
 at::Tensor SwinBlockImpl::forward_recorded(const at::Tensor& x, const WindowPlan& plan, const at::Tensor& kept) {
-  const int64_t tokens = plan.place.size(0), batch = x.size(0) / tokens;
+  const int64_t tokens = plan.slot.size(0), batch = x.size(0) / tokens;
   const auto add = [&](const at::Tensor& to, const at::Tensor& branch, int64_t which) {
     if (!kept.defined()) return to + branch;
     return (to.view({batch, -1}) + branch.view({batch, -1}) * kept[which].unsqueeze(1)).view(to.sizes());
@@ -102,22 +102,22 @@ at::Tensor SwinBlockImpl::forward_recorded(const at::Tensor& x, const WindowPlan
 // The same as above, window by window in place.
 void SwinBlockImpl::add_attention_(at::Tensor& x, const WindowPlan& plan) {
   const torch::NoGradGuard guard;
-  const int64_t tokens = plan.place.size(0), batch = x.size(0) / tokens, places = plan.places;
-  const int64_t at_once = std::max<int64_t>(rows_at_once(x) / places, 1);
+  const int64_t tokens = plan.slot.size(0), batch = x.size(0) / tokens, slots = plan.slots;
+  const int64_t at_once = std::max<int64_t>(rows_at_once(x) / slots, 1);
   const at::Tensor bias = attention_->bias(plan);
-  at::Tensor mixed = at::empty({plan.windows * places, x.size(1)}, x.options());
+  at::Tensor mixed = at::empty({plan.windows * slots, x.size(1)}, x.options());
   for (int64_t b = 0; b < batch; ++b) {
     at::Tensor image = x.narrow(0, b * tokens, tokens);
     for (int64_t begin = 0; begin < plan.windows; begin += at_once) {
-      const int64_t count = std::min(at_once, plan.windows - begin), first = begin * places, last = first + count * places;
-      at::Tensor rows = norm1_->forward(image.index_select(0, plan.token.narrow(0, first, count * places)));
+      const int64_t count = std::min(at_once, plan.windows - begin), first = begin * slots, last = first + count * slots;
+      at::Tensor rows = norm1_->forward(image.index_select(0, plan.token.narrow(0, first, count * slots)));
       const auto pad = std::lower_bound(plan.pad_list.begin(), plan.pad_list.end(), first) - plan.pad_list.begin();
       const auto end = std::lower_bound(plan.pad_list.begin(), plan.pad_list.end(), last) - plan.pad_list.begin();
       if (pad < end) rows.index_fill_(0, plan.pads.slice(0, pad, end) - first, 0);
       const at::Tensor kind = plan.kind.defined() ? plan.kind.narrow(0, begin, count) : at::Tensor();
-      mixed.narrow(0, first, count * places).copy_(attention_->project(attention_->mix(rows, bias, kind)));
+      mixed.narrow(0, first, count * slots).copy_(attention_->project(attention_->mix(rows, bias, kind)));
     }
-    image.add_(mixed.index_select(0, plan.place));
+    image.add_(mixed.index_select(0, plan.slot));
   }
 }
 
@@ -131,7 +131,7 @@ void SwinBlockImpl::add_mlp_(at::Tensor& x) {
 }
 
 PatchMergingImpl::PatchMergingImpl(int64_t channels) {
-  norm_ = register_module("norm", LayerNorm(4 * channels));
+  norm_ = register_module("norm", torch::nn::LayerNorm(std::vector<int64_t>{4 * channels}));
   reduction_ = register_module("reduction", SwinLinear(4 * channels, 2 * channels, /*bias=*/false));
 }
 

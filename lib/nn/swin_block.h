@@ -2,12 +2,12 @@
 
 #include <ATen/core/Tensor.h>
 #include <torch/nn/module.h>
+#include <torch/nn/modules/normalization.h>
 #include <torch/nn/pimpl.h>
 
 #include <string>
 #include <vector>
 
-#include "lib/nn/layer_norm.h"
 #include "lib/nn/linear.h"
 #include "lib/nn/undecayed.h"
 #include "lib/nn/windows.h"
@@ -36,7 +36,7 @@ class WindowAttentionImpl : public torch::nn::Module, public Initialised, public
   std::vector<std::string> undecayed() const override { return {"relative_position_bias_table"}; }
 
  private:
-  int64_t heads_, places_;
+  int64_t heads_, slots_;
   at::Tensor table_;     // [(2 side - 1)^2, heads]
   at::Tensor position_;  // [N * N] int64, rows of table_
   SwinLinear qkv_{nullptr}, proj_{nullptr};
@@ -57,7 +57,7 @@ class SwinBlockImpl : public torch::nn::Module {
   void add_attention_(at::Tensor& x, const WindowPlan& plan);
   void add_mlp_(at::Tensor& x);
 
-  LayerNorm norm1_{nullptr}, norm2_{nullptr};
+  torch::nn::LayerNorm norm1_{nullptr}, norm2_{nullptr};
   WindowAttention attention_{nullptr};
   SwinLinear fc1_{nullptr}, fc2_{nullptr};
 };
@@ -70,7 +70,7 @@ class PatchMergingImpl : public torch::nn::Module {
   at::Tensor forward(const at::Tensor& x, int64_t batch, view::Size& map);  // [B*H*W, C] -> [B*H'*W', 2C]; map becomes H', W'
 
  private:
-  LayerNorm norm_{nullptr};
+  torch::nn::LayerNorm norm_{nullptr};
   SwinLinear reduction_{nullptr};
 };
 TORCH_MODULE(PatchMerging);

@@ -11,7 +11,7 @@
 namespace iuq::nn {
 namespace {
 
-// One for each kind of window: whether two places lie on the same side of the seams.
+// One for each kind of window: whether two slots lie on the same side of the seams.
 at::Tensor seam_masks(int64_t side, int64_t shift) {
   const at::Tensor behind = torch::arange(side, at::kLong) >= side - shift;  // [side] bool
   std::vector<at::Tensor> masks;
@@ -59,24 +59,24 @@ WindowPlan plan_windows(view::Size map, int64_t side, int64_t shift, c10::Device
   const view::Size padded = view::round_up(map, side);
   const int64_t across = padded.width / side;
   WindowPlan plan;
-  plan.places = side * side;
+  plan.slots = side * side;
   plan.windows = padded.height / side * across;
-  std::vector<int64_t> token, place(static_cast<size_t>(map.height * map.width)), kind;
+  std::vector<int64_t> token, slot(static_cast<size_t>(map.height * map.width)), kind;
   for (int64_t window = 0; window < plan.windows; ++window) {
     const int64_t top = window / across * side, left = window % across * side;
     kind.push_back(2 * (top + side == padded.height) + (left + side == padded.width));
-    for (int64_t p = 0; p < plan.places; ++p) {
+    for (int64_t p = 0; p < plan.slots; ++p) {
       const int64_t row = (top + p / side + shift) % padded.height, column = (left + p % side + shift) % padded.width;
       const bool inside = row < map.height && column < map.width;
       const auto at = static_cast<int64_t>(token.size());
       token.push_back(inside ? row * map.width + column : 0);
-      if (inside) place[static_cast<size_t>(token.back())] = at;
+      if (inside) slot[static_cast<size_t>(token.back())] = at;
       else plan.pad_list.push_back(at);
     }
   }
   const auto tensor = [&](const std::vector<int64_t>& values) { return torch::tensor(values, at::kLong).to(device); };
   plan.token = tensor(token);
-  plan.place = tensor(place);
+  plan.slot = tensor(slot);
   plan.pads = tensor(plan.pad_list);
   if (shift > 0) {
     plan.kind = tensor(kind);
@@ -86,8 +86,8 @@ WindowPlan plan_windows(view::Size map, int64_t side, int64_t shift, c10::Device
 }
 
 at::Tensor relative_positions(int64_t side) {
-  const at::Tensor place = torch::arange(side * side, at::kLong);
-  const at::Tensor row = place.div(side, "floor"), column = place.remainder(side);
+  const at::Tensor slot = torch::arange(side * side, at::kLong);
+  const at::Tensor row = slot.div(side, "floor"), column = slot.remainder(side);
   const auto offsets = [side](const at::Tensor& of) { return of.unsqueeze(1) - of.unsqueeze(0) + (side - 1); };
   return (offsets(row) * (2 * side - 1) + offsets(column)).flatten();
 }
@@ -101,14 +101,14 @@ at::Tensor resize_positions(const at::Tensor& table, int64_t side) {
 }
 
 at::Tensor to_windows(const at::Tensor& rows, const WindowPlan& plan) {
-  const int64_t tokens = plan.place.size(0), batch = rows.size(0) / tokens, slots = plan.token.size(0);
+  const int64_t tokens = plan.slot.size(0), batch = rows.size(0) / tokens, slots = plan.token.size(0);
   return MoveRows::apply(rows, for_batch(plan.token, batch, tokens), for_batch(plan.pads, batch, slots),
-                         for_batch(plan.place, batch, slots), torch::empty({0}, plan.pads.options()));
+                         for_batch(plan.slot, batch, slots), torch::empty({0}, plan.pads.options()));
 }
 
 at::Tensor from_windows(const at::Tensor& rows, const WindowPlan& plan) {
-  const int64_t tokens = plan.place.size(0), slots = plan.token.size(0), batch = rows.size(0) / slots;
-  return MoveRows::apply(rows, for_batch(plan.place, batch, slots), torch::empty({0}, plan.pads.options()),
+  const int64_t tokens = plan.slot.size(0), slots = plan.token.size(0), batch = rows.size(0) / slots;
+  return MoveRows::apply(rows, for_batch(plan.slot, batch, slots), torch::empty({0}, plan.pads.options()),
                          for_batch(plan.token, batch, tokens), for_batch(plan.pads, batch, slots));
 }
 

@@ -11,14 +11,15 @@
 namespace iuq::nn {
 
 /// How the tokens of one map, H x W row by row, lie in square windows: the map is padded right and below to whole windows,
-/// rolled by -shift on both axes, and cut. A window has N = side * side places, row by row.
+/// rolled by -shift on both axes, and cut. A window has N = side * side slots, row by row, each for a token or
+/// for padding.
 /// Source: models.md 1.3; Liu et al., "Swin Transformer", section 3.2.
 struct WindowPlan {
-  int64_t windows = 0, places = 0;  // windows of the map, N of a window
-  at::Tensor token;                 // [windows * N] int64: which token is at a place; 0 where padding is
-  at::Tensor place;                 // [H * W] int64: at which place a token is
-  at::Tensor pads;                  // [P] int64, ascending: places with padding
-  std::vector<int64_t> pad_list;    // the same on the host
+  int64_t windows = 0, slots = 0;  // windows of the map, N of a window
+  at::Tensor token;                // [windows * N] int64: the token in each slot; 0 where padding is
+  at::Tensor slot;                 // [H * W] int64: the slot of each token
+  at::Tensor pads;                 // [P] int64, ascending: slots with padding
+  std::vector<int64_t> pad_list;   // the same on the host
   // Where rolling brings together what does not touch, in the last row and the last column of windows, tokens see their own
   // side only. The reference adds -100 across; -inf makes the weight an exact 0 and never a denormal number, which is slow.
   at::Tensor kind;  // [windows] int64 in 0..3: 2 in the last row, plus 1 in the last column; undefined without a shift

@@ -3,7 +3,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "lib/model/segmenter.h"
+#include "lib/model/batch.h"
 
 namespace iuq::uniq {
 

@@ -2,6 +2,10 @@
 
 #include <torch/types.h>
 
+#include "lib/base/error.h"
+#include "lib/model/segmenter.h"
+#include "lib/view/shape.h"
+
 namespace iuq::uniq {
 namespace {
 
@@ -27,18 +31,25 @@ model::FeaturePyramid transformed(const model::FeaturePyramid& pyramid, view::Si
   return out;
 }
 
-// Rows of the second half of the batch, with image indices counted from there.
+// Queries of the second half of the batch, as those of a batch of its own: images count from there, and the targets of the
+// whole batch are not its targets.
 model::Queries of_second_half(const model::Queries& queries, int64_t pairs) {
-  const at::Tensor rows = at::nonzero(queries.image >= pairs).flatten();
-  model::Queries half;
-  half.vectors = queries.vectors.index_select(0, rows);
-  half.image = queries.image.index_select(0, rows) - pairs;
-  half.instance = queries.instance.index_select(0, rows);
-  half.label = queries.label.index_select(0, rows);
-  half.score = queries.score.index_select(0, rows);
-  half.place = queries.place.index_select(0, rows);
-  half.draw = queries.draw;
+  model::Queries half = queries.rows(at::nonzero(queries.image >= pairs).flatten());
+  half.image = half.image - pairs;
+  half.targets = nullptr;
   return half;
+}
+
+void check(const model::Segmenter& segmenter, const PairBatch& batch) {
+  const auto images = static_cast<int64_t>(2 * batch.pairs.size());
+  const view::Size canvas = batch.encoded.frame.canvas;
+  for (const at::Tensor& level : batch.backbone) {
+    view::expect_shape(level, {images, -1, -1, -1}, at::kFloat, "backbone");
+  }
+  view::expect_shape(batch.encoded.mask_features, {images, segmenter.mask_channels(), -1, -1}, at::kFloat, "mask_features");
+  view::expect_count(batch.truth.size(), 2 * batch.pairs.size(), "truth");
+  batch.queries.check(segmenter.query_width());
+  for (const view::ViewTransform& g : batch.pairs) IUQ_ASSERT(g.size == canvas);
 }
 
 }  // namespace
@@ -55,6 +66,7 @@ at::Tensor transformed_mask_features(model::Segmenter& segmenter, const model::F
 }
 
 at::Tensor equivariance_loss(model::Segmenter& segmenter, const PairBatch& batch, const UniqConfig& config) {
+  check(segmenter, batch);
   const auto pairs = static_cast<int64_t>(batch.pairs.size());
   const at::Tensor features =
       transformed_mask_features(segmenter, batch.backbone, batch.encoded, batch.pairs, config.equi_at);

@@ -5,13 +5,17 @@
 #include <string>
 #include <vector>
 
-#include "lib/model/segmenter.h"
+#include "lib/model/batch.h"
 #include "lib/uniq/config.h"
+
+namespace iuq::model {
+class Segmenter;
+}
 
 namespace iuq::uniq {
 
 /// Images and their transformed versions in one batch: image i and image i + P show the same scene, and pairs[i] maps the
-/// frame of the first to that of the second; P = pairs.size(), B = 2 P.
+/// frame of the first to that of the second; P = pairs.size(), B = 2 P, all on one canvas.
 struct PairBatch {
   const model::FeaturePyramid& backbone;               // of all B images
   const model::Encoded& encoded;                       // of all B images
@@ -29,6 +33,7 @@ at::Tensor transformed_mask_features(model::Segmenter& segmenter, const model::F
 
 /// The equivariance loss: the queries of g(I), applied to the transformed features of I, give the transformed masks.
 ///   returns [] float32: the segmenter's own mask loss, unweighted by lambda; 0 when g(I) has no query.
+/// Error(kInternal) naming the tensor whose shape or type is another.
 /// The gradient reaches queries and features. Cells of g(I) whose features came from outside of I are left out.
 /// Source: paper, "equivariance" part of the method; models.md 9.2 and 9.4 (coordinates are those of the new frame).
 at::Tensor equivariance_loss(model::Segmenter& segmenter, const PairBatch& batch, const UniqConfig& config);

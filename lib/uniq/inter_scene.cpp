@@ -5,31 +5,22 @@
 #include <algorithm>
 
 #include "lib/base/rng.h"
+#include "lib/model/segmenter.h"
+#include "lib/view/shape.h"
 
 namespace iuq::uniq {
 namespace {
 
 constexpr int64_t kPairsPerBlock = int64_t{1} << 21;  // 8 MB of logits
 
-model::Queries pick(const model::Queries& queries, const at::Tensor& rows) {
-  model::Queries some = queries;
-  for (at::Tensor model::Queries::*field : {&model::Queries::vectors, &model::Queries::image, &model::Queries::instance,
-                                            &model::Queries::label, &model::Queries::score, &model::Queries::place}) {
-    some.*field = (queries.*field).index_select(0, rows);
-  }
-  return some;
-}
-
-model::PixelSet block_of(const model::PixelSet& pixels, int64_t first, int64_t last) {
-  return {pixels.embeddings.slice(0, first, last), pixels.position.slice(0, first, last),
-          pixels.place.slice(0, first, last)};
-}
-
 }  // namespace
 
 at::Tensor inter_scene_loss(model::Segmenter& segmenter, const model::Queries& all, const at::Tensor& query_image_id,
                             const PixelBatch& negatives, const UniqConfig& config, uint64_t seed, int64_t step) {
+  all.check(segmenter.query_width());
+  view::expect_shape(query_image_id, {all.count()}, at::kLong, "query_image_id");
   if (all.count() == 0 || negatives.count() == 0) return all.vectors.sum() * 0;
+  negatives.check(segmenter.mask_channels());
   model::Queries queries = all;
   at::Tensor image_id = query_image_id;
   if (config.max_queries > 0 && all.count() > config.max_queries) {
@@ -37,7 +28,7 @@ at::Tensor inter_scene_loss(model::Segmenter& segmenter, const model::Queries& a
     std::vector<int64_t> rows = rng.sample(all.count(), config.max_queries);
     std::sort(rows.begin(), rows.end());
     const at::Tensor chosen = torch::tensor(rows, at::kLong).to(all.vectors.device());
-    queries = pick(all, chosen);
+    queries = all.rows(chosen);
     image_id = query_image_id.index_select(0, chosen);
   }
   const at::Tensor vectors = queries.vectors;  // keeps the graph
@@ -50,7 +41,7 @@ at::Tensor inter_scene_loss(model::Segmenter& segmenter, const model::Queries& a
   const int64_t block = std::max<int64_t>(1, kPairsPerBlock / queries.count());
   for (int64_t first = 0; first < negatives.count(); first += block) {
     const int64_t last = std::min(first + block, negatives.count());
-    const at::Tensor logits = segmenter.pixel_logits(queries, block_of(negatives.pixels, first, last));  // [Q, P]
+    const at::Tensor logits = segmenter.pixel_logits(queries, negatives.pixels.slice(first, last));  // [Q, P]
     const torch::NoGradGuard guard;
     const at::Tensor x = logits.detach();
     // An instance's own pixels must never get the target 0, from whatever view or epoch they are.

@@ -2,9 +2,13 @@
 
 #include <ATen/core/Tensor.h>
 
-#include "lib/model/segmenter.h"
+#include "lib/model/batch.h"
 #include "lib/uniq/config.h"
 #include "lib/uniq/memory.h"
+
+namespace iuq::model {
+class Segmenter;
+}
 
 namespace iuq::uniq {
 
@@ -12,6 +16,7 @@ namespace iuq::uniq {
 ///   mean over foreign (query, pixel) pairs of (1 - alpha) * p^gamma * softplus(x),  x = <q, e>, p = sigmoid(x).
 ///   query_image_id [Q] int64   data set's image id of each query; pairs of equal id do not enter, in any view
 ///   returns [] float32 >= 0; exactly 0 without foreign pairs. The gradient reaches queries.vectors only.
+/// Error(kInternal) naming the tensor whose shape or type is another.
 /// Pixels are taken in blocks and the gradient of a block is formed at once, so memory does not grow with their number.
 /// Randomness: stream (seed, "inter queries", step) when max_queries limits the queries.
 /// Source: paper, "Inter-scene" querying; models.md 9.1 and 9.7 (focal parameters and normaliser are our choice).

@@ -7,23 +7,34 @@
 
 #include "lib/base/error.h"
 #include "lib/base/rng.h"
+#include "lib/model/segmenter.h"
 #include "lib/uniq/best_queries.h"
+#include "lib/uniq/instance_pixels.h"
+#include "lib/view/shape.h"
 
 namespace iuq::uniq {
 namespace {
 
-enum Column : size_t { kEmbedding, kPosition, kPlace, kImage, kInstance, kCategory, kStep };
+enum Column : size_t { kEmbedding, kPosition, kAnchor, kImage, kInstance, kCategory, kStep };
 
 std::vector<at::Tensor> columns_of(const PixelBatch& batch, int64_t step) {
-  return {batch.pixels.embeddings, batch.pixels.position, batch.pixels.place, batch.image_id,
+  return {batch.pixels.embeddings, batch.pixels.position, batch.pixels.anchor, batch.image_id,
           batch.instance_id,       batch.category,        at::full_like(batch.image_id, step)};
 }
 
 }  // namespace
 
+void PixelBatch::check(int64_t width) const {
+  pixels.check(width);
+  view::expect_shape(image_id, {pixels.count()}, at::kLong, "pixels.image_id");
+  view::expect_shape(instance_id, {pixels.count()}, at::kLong, "pixels.instance_id");
+  view::expect_shape(category, {pixels.count()}, at::kLong, "pixels.category");
+}
+
 PixelMemory::PixelMemory(int64_t capacity, int64_t width, c10::Device device) : capacity_(capacity) {
   const auto floats = at::TensorOptions().dtype(at::kFloat).device(device);
   const auto ids = at::TensorOptions().dtype(at::kLong).device(device);
+  // Names in checkpoints never change; "place" is the anchor.
   columns_ = {{"embeddings", at::zeros({capacity, width}, floats)}, {"position", at::zeros({capacity, 2}, floats)},
               {"place", at::zeros({capacity, 3}, floats)},          {"image_id", at::zeros({capacity}, ids)},
               {"instance_id", at::zeros({capacity}, ids)},          {"category", at::zeros({capacity}, ids)},
@@ -47,7 +58,7 @@ void PixelMemory::push(const PixelBatch& batch, int64_t step) {
 
 PixelBatch PixelMemory::entries() const {
   const auto filled = [&](Column i) { return columns_[i].second.slice(0, 0, fill_); };
-  return {{filled(kEmbedding), filled(kPosition), filled(kPlace)}, filled(kImage), filled(kInstance), filled(kCategory)};
+  return {{filled(kEmbedding), filled(kPosition), filled(kAnchor)}, filled(kImage), filled(kInstance), filled(kCategory)};
 }
 
 std::vector<std::pair<std::string, at::Tensor>> PixelMemory::state() const {
@@ -71,9 +82,9 @@ void PixelMemory::set_state(const std::vector<std::pair<std::string, at::Tensor>
   }
   for (auto& [name, tensor] : columns_) {
     const at::Tensor saved = find(name);
-    if (saved.dim() != tensor.dim() || saved.size(0) != fill || (tensor.dim() == 2 && saved.size(1) != tensor.size(1))) {
-      throw Error(ErrorCode::kBadData, cat("the saved memory's \"", name, "\" has another shape"));
-    }
+    std::vector<int64_t> shape = tensor.sizes().vec();
+    shape[0] = fill;
+    view::expect_shape(saved, shape, tensor.scalar_type(), cat("the saved memory's \"", name, "\""), -1, ErrorCode::kBadData);
     tensor.slice(0, 0, fill).copy_(saved);
   }
   fill_ = fill;
@@ -101,53 +112,29 @@ std::vector<int64_t> choose(const std::vector<int64_t>& cells, const std::vector
   return chosen;
 }
 
-// Place of each instance [N, 3] on the CPU: that of its best query; without one its level is -1.
-at::Tensor places_of(const model::Queries& queries, int64_t image, int64_t instances) {
-  at::Tensor places = at::full({instances, 3}, -1, at::kFloat);
-  const at::Tensor place = queries.place.to(at::kCPU);
-  const std::vector<int64_t> best = best_queries(queries, image, instances);
-  for (size_t n = 0; n < best.size(); ++n) {
-    if (best[n] >= 0) places[static_cast<int64_t>(n)].copy_(place[best[n]]);
-  }
-  return places;
-}
-
-// The middle of an instance's cells at level 0: [3] float32.
-at::Tensor middle_of(const std::vector<int64_t>& cells, int64_t width, int64_t stride) {
-  double x = 0, y = 0;
-  for (const int64_t cell : cells) {
-    x += static_cast<double>(cell % width * stride);
-    y += static_cast<double>(cell / width * stride);
-  }
-  const double count = std::max(1.0, static_cast<double>(cells.size()));
-  return torch::tensor({x / count, y / count, 0.0}).to(at::kFloat);
-}
-
 }  // namespace
 
 PixelBatch sample_pixels(model::Segmenter& segmenter, const at::Tensor& mask_features,
                          const std::vector<view::GroundTruth>& truth, const model::Queries& queries,
                          const UniqConfig& config, const HardPixels& hard, uint64_t seed, int64_t step) {
+  view::expect_shape(mask_features, {std::ssize(truth), segmenter.mask_channels(), -1, -1}, at::kFloat, "mask_features");
+  queries.check(segmenter.query_width());
   const int64_t stride = segmenter.mask_stride();
   const int64_t width = mask_features.size(3);
   const int64_t area = mask_features.size(2) * width;
   const auto most_mined = static_cast<int64_t>(config.hard_share * static_cast<double>(config.pixels_per_instance));
   std::vector<int64_t> rows, image_id, instance_id, category;
-  std::vector<float> position;
-  std::vector<at::Tensor> places;
+  std::vector<float> position, anchor;
   for (size_t b = 0; b < truth.size(); ++b) {
     const int64_t n = truth[b].count();
     if (n == 0) continue;
     const at::Tensor cells = segmenter.instance_cells(truth[b]).flatten(1).to(at::kCPU).contiguous();  // [N, H*W] bool
     const at::Tensor labels = truth[b].labels.to(at::kCPU);
-    const at::Tensor place = places_of(queries, static_cast<int64_t>(b), n);
+    const InstanceAnchors anchors(queries, best_queries(queries, static_cast<int64_t>(b), n));
     Rng rng(seed, "pixels", static_cast<uint64_t>(step), b);
     for (int64_t i = 0; i < n; ++i) {
-      std::vector<int64_t> own;
-      const bool* bits = cells.data_ptr<bool>() + i * area;
-      for (int64_t c = 0; c < area; ++c) {
-        if (bits[c]) own.push_back(c);
-      }
+      const std::vector<int64_t> own = cells_of(cells, i);
+      const Anchor own_anchor = anchors.of(i, own, width, stride);
       std::vector<int64_t> mined;
       if (hard) {
         for (const auto& [x, y] : hard(b, truth[b].instance_ids[static_cast<size_t>(i)])) {
@@ -162,13 +149,11 @@ PixelBatch sample_pixels(model::Segmenter& segmenter, const at::Tensor& mask_fea
         rows.push_back(static_cast<int64_t>(b) * area + c);
         position.push_back(static_cast<float>(c % width * stride));
         position.push_back(static_cast<float>(c / width * stride));
+        anchor.insert(anchor.end(), own_anchor.begin(), own_anchor.end());
       }
-      if (place[i][2].item<float>() < 0) place[i].copy_(middle_of(own, width, stride));
-      const auto k = static_cast<int64_t>(chosen.size());
       image_id.insert(image_id.end(), chosen.size(), truth[b].image_id);
       instance_id.insert(instance_id.end(), chosen.size(), truth[b].instance_ids[static_cast<size_t>(i)]);
       category.insert(category.end(), chosen.size(), labels[i].item<int64_t>());
-      places.push_back(place[i].expand({k, 3}));
     }
   }
   const auto device = mask_features.device();
@@ -177,7 +162,7 @@ PixelBatch sample_pixels(model::Segmenter& segmenter, const at::Tensor& mask_fea
   PixelBatch batch;
   batch.pixels.embeddings = flat.index_select(0, ids(rows));
   batch.pixels.position = torch::tensor(position, at::kFloat).view({-1, 2}).to(device);
-  batch.pixels.place = (places.empty() ? at::zeros({0, 3}, at::kFloat) : at::cat(places)).to(device);
+  batch.pixels.anchor = torch::tensor(anchor, at::kFloat).view({-1, 3}).to(device);
   batch.image_id = ids(image_id);
   batch.instance_id = ids(instance_id);
   batch.category = ids(category);

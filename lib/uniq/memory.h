@@ -9,8 +9,12 @@
 #include <utility>
 #include <vector>
 
-#include "lib/model/segmenter.h"
+#include "lib/model/batch.h"
 #include "lib/uniq/config.h"
+
+namespace iuq::model {
+class Segmenter;
+}
 
 namespace iuq::uniq {
 
@@ -21,6 +25,8 @@ struct PixelBatch {
   at::Tensor instance_id;  // [P] int64, annotation id
   at::Tensor category;     // [P] int64, category index
   int64_t count() const { return image_id.defined() ? image_id.size(0) : 0; }
+  /// Error(kInternal) naming the field unless all have these shapes; `width` is D.
+  void check(int64_t width) const;
 };
 
 /// The external memory: a ring of the last instance-pixel embeddings over several batches, background left out.
@@ -32,7 +38,7 @@ class PixelMemory {
 
   /// Overwrites the oldest entries. A batch larger than the memory leaves its last rows.
   void push(const PixelBatch& batch, int64_t step);
-  /// The filled part, oldest place first in the ring's own order. Shares memory; do not keep it over a push.
+  /// The filled part, in the order of the ring, which is not that of time. Shares memory; do not keep it over a push.
   PixelBatch entries() const;
   int64_t fill() const { return fill_; }
   int64_t capacity() const { return capacity_; }
@@ -44,7 +50,7 @@ class PixelMemory {
  private:
   int64_t capacity_;
   int64_t next_ = 0, fill_ = 0;
-  std::vector<std::pair<std::string, at::Tensor>> columns_;  // embeddings, position, place, image_id, ...
+  std::vector<std::pair<std::string, at::Tensor>> columns_;  // by the names they are saved under
   at::Tensor& column(size_t i) { return columns_[i].second; }
 };
 
@@ -54,9 +60,8 @@ using HardPixels = std::function<std::vector<std::pair<float, float>>(size_t ima
 
 /// Draws at most `pixels_per_instance` cells of every instance of a batch from its mask feature maps, small instances
 /// as many as large ones; all cells of an instance that has fewer. Detached.
-///   mask_features [B, D, H, W]; truth B images; places per instance are those of the query with the best score
-///   (models.md 9.4, option A), or the centroid at level 0 without one.
-/// Randomness: stream (seed, "pixels", step, place in the batch).
+///   mask_features [B, D, H, W] float32; truth B images; queries of these images. Anchors are those of InstanceAnchors.
+/// Randomness: stream (seed, "pixels", step, image of the batch).
 PixelBatch sample_pixels(model::Segmenter& segmenter, const at::Tensor& mask_features,
                          const std::vector<view::GroundTruth>& truth, const model::Queries& queries,
                          const UniqConfig& config, const HardPixels& hard, uint64_t seed, int64_t step);

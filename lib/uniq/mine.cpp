@@ -3,7 +3,6 @@
 #include <torch/types.h>
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <limits>
 #include <nlohmann/json.hpp>
@@ -16,6 +15,8 @@
 #include "lib/base/signals.h"
 #include "lib/cache/cache_features.h"
 #include "lib/data/annotations.h"
+#include "lib/model/segmenter.h"
+#include "lib/uniq/instance_pixels.h"
 #include "lib/uniq/mine_images.h"
 #include "lib/uniq/top_pixels.h"
 
@@ -23,7 +24,7 @@ namespace iuq::uniq {
 namespace {
 
 constexpr int64_t kInstancesPerBlock = 256;
-constexpr int64_t kPixelsPerPass = 1 << 16;  // gathered from whole images before the queries meet them
+constexpr int64_t kPixelsPerBlock = 1 << 16;  // gathered from whole images before the queries are applied to them
 constexpr int64_t kPixelsPerProduct = 2048;  // on the CPU: logits of one product stay in its cache
 
 /// Queries of consecutive images, one per instance, with what is found for them.
@@ -76,15 +77,15 @@ class Miner {
   }
 
  private:
-  // Pixels of some whole images.
-  struct Pass {
-    struct Segment {
+  // Instance pixels of some whole images.
+  struct PixelBlock {
+    struct Image {
       int64_t image_id = 0;
-      int64_t begin = 0, end = 0;  // columns
+      int64_t begin = 0, end = 0;  // its pixels within the block
     };
-    std::vector<at::Tensor> embeddings, position, place;
+    std::vector<at::Tensor> embeddings, position, anchor;
     std::vector<PixelName> names;
-    std::vector<Segment> segments;
+    std::vector<Image> images;
   };
 
   void step() {
@@ -93,7 +94,7 @@ class Miner {
   }
 
   void collect_queries(QueryBlock& block) {
-    std::vector<at::Tensor> vectors, label, score, place;
+    std::vector<model::Queries> parts;
     ImageStream stream(job_, block.indices);
     int64_t count = 0;
     while (const auto image = stream.next()) {
@@ -106,42 +107,36 @@ class Miner {
       }
       step();
       if (rows.empty()) continue;
-      const at::Tensor chosen = torch::tensor(rows, at::kLong).to(job_.device);
-      vectors.push_back(found.queries.vectors.index_select(0, chosen));
-      label.push_back(found.queries.label.index_select(0, chosen));
-      score.push_back(found.queries.score.index_select(0, chosen));
-      place.push_back(found.queries.place.index_select(0, chosen));
+      parts.push_back(found.queries.rows(torch::tensor(rows, at::kLong).to(job_.device)));
+      parts.back().targets = nullptr;  // else they would stay in memory
       block.images.push_back({image->scene.truth.image_id, count, count + std::ssize(rows), {}});
       count += std::ssize(rows);
     }
     block.top.emplace(count, job_.mine.negatives_per_instance);
     if (count == 0) return;
-    model::Queries& queries = block.queries;
-    queries.vectors = at::cat(vectors);  // [Q, Dq]
-    queries.label = at::cat(label);
-    queries.score = at::cat(score);
-    queries.place = at::cat(place);
-    queries.image = at::zeros_like(queries.label);  // the pixels are of no image of theirs
-    queries.instance = at::arange(count, queries.label.options());
+    block.queries = model::Queries::cat(parts);
+    // They are applied to pixels of the whole data set, not to images of a batch: each is the one query of an instance.
+    block.queries.image.zero_();
+    block.queries.instance = at::arange(count, block.queries.label.options());
   }
 
   void stream_pixels() {
     std::vector<int64_t> all(job_.dataset.images().size());
     for (size_t i = 0; i < all.size(); ++i) all[i] = static_cast<int64_t>(i);
     ImageStream stream(job_, all);
-    Pass pass;
+    PixelBlock pixels;
     while (const auto image = stream.next()) {
-      gather(*image, pass);
-      if (std::ssize(pass.names) >= kPixelsPerPass) {
-        meet(pass);
-        pass = {};
+      gather(*image, pixels);
+      if (std::ssize(pixels.names) >= kPixelsPerBlock) {
+        apply_queries(pixels);
+        pixels = {};
       }
       step();
     }
-    if (!pass.names.empty()) meet(pass);
+    if (!pixels.names.empty()) apply_queries(pixels);
   }
 
-  void gather(const LoadedImage& image, Pass& pass) {
+  void gather(const LoadedImage& image, PixelBlock& block) {
     const view::GroundTruth& truth = image.scene.truth;
     if (truth.count() == 0) return;
     const EncodedImage found = encode(job_, image);
@@ -150,37 +145,33 @@ class Miner {
     const int64_t width = map.size(3);
     const at::Tensor cells = job_.segmenter.instance_cells(truth).flatten(1).to(at::kCPU).contiguous();  // [N, H*W]
     std::vector<int64_t> rows;
-    std::vector<float> position, place;
-    const at::Tensor places = found.queries.place.to(at::kCPU).contiguous();
-    const auto begin = std::ssize(pass.names);
+    std::vector<float> position, anchor;
+    const InstanceAnchors anchors(found.queries, found.best);
+    const auto begin = std::ssize(block.names);
     for (int64_t n = 0; n < truth.count(); ++n) {
       const int64_t id = truth.instance_ids[static_cast<size_t>(n)];
       const std::vector<int64_t> own = candidates(cells, n, id);
-      const std::array<float, 3> at_place = place_of(own, found.best[static_cast<size_t>(n)], places, width, stride);
+      const Anchor own_anchor = anchors.of(n, own, width, stride);
       for (const int64_t cell : own) {
         const int64_t x = cell % width * stride;
         const int64_t y = cell / width * stride;
         rows.push_back(cell);
         position.insert(position.end(), {static_cast<float>(x), static_cast<float>(y)});
-        place.insert(place.end(), at_place.begin(), at_place.end());
-        pass.names.push_back({truth.image_id, id, x, y});
+        anchor.insert(anchor.end(), own_anchor.begin(), own_anchor.end());
+        block.names.push_back({truth.image_id, id, x, y});
       }
     }
     if (rows.empty()) return;
     const at::Tensor chosen = torch::tensor(rows, at::kLong).to(job_.device);
-    pass.embeddings.push_back(map[0].flatten(1).index_select(1, chosen).t().contiguous());  // [P, D]
-    pass.position.push_back(torch::tensor(position).view({-1, 2}).to(job_.device));
-    pass.place.push_back(torch::tensor(place).view({-1, 3}).to(job_.device));
-    pass.segments.push_back({truth.image_id, begin, std::ssize(pass.names)});
+    block.embeddings.push_back(map[0].flatten(1).index_select(1, chosen).t().contiguous());  // [P, D]
+    block.position.push_back(torch::tensor(position).view({-1, 2}).to(job_.device));
+    block.anchor.push_back(torch::tensor(anchor).view({-1, 3}).to(job_.device));
+    block.images.push_back({truth.image_id, begin, std::ssize(block.names)});
   }
 
   // Cells of instance n, ascending.
   std::vector<int64_t> candidates(const at::Tensor& cells, int64_t n, int64_t instance_id) const {
-    std::vector<int64_t> own;
-    const bool* const bits = cells.data_ptr<bool>() + n * cells.size(1);
-    for (int64_t c = 0; c < cells.size(1); ++c) {
-      if (bits[c]) own.push_back(c);
-    }
+    const std::vector<int64_t> own = cells_of(cells, n);
     const int64_t limit = job_.mine.pixels_per_instance;
     if (limit == 0 || std::ssize(own) <= limit) return own;
     Rng rng(job_.seed, "mine", static_cast<uint64_t>(instance_id));
@@ -190,61 +181,44 @@ class Miner {
     return some;
   }
 
-  // That of the instance's query; without one, the middle of its cells, at level 0.
-  static std::array<float, 3> place_of(const std::vector<int64_t>& own, int64_t query, const at::Tensor& places,
-                                       int64_t width, int64_t stride) {
-    if (query >= 0) {
-      const float* const p = places.data_ptr<float>() + 3 * query;
-      return {p[0], p[1], p[2]};
-    }
-    double x = 0, y = 0;
-    for (const int64_t cell : own) {
-      x += static_cast<double>(cell % width * stride);
-      y += static_cast<double>(cell / width * stride);
-    }
-    const double count = std::max(1.0, static_cast<double>(own.size()));
-    return {static_cast<float>(x / count), static_cast<float>(y / count), 0};
-  }
-
-  void meet(const Pass& pass) {
-    const model::PixelSet pixels{at::cat(pass.embeddings), at::cat(pass.position), at::cat(pass.place)};
-    const auto count = std::ssize(pass.names);
+  void apply_queries(const PixelBlock& pixels) {
+    const model::PixelSet all{at::cat(pixels.embeddings), at::cat(pixels.position), at::cat(pixels.anchor)};
+    const auto count = std::ssize(pixels.names);
     const int64_t columns = job_.device.is_cpu() ? kPixelsPerProduct : count;
     for (QueryBlock& block : blocks_) {
       if (block.images.empty()) continue;
-      at::Tensor largest = at::full({block.queries.count(), std::ssize(pass.segments)}, lowest(),
+      at::Tensor largest = at::full({block.queries.count(), std::ssize(pixels.images)}, lowest(),
                                     at::TensorOptions(at::kFloat).device(job_.device));  // [Q, images]
       for (int64_t first = 0; first < count; first += columns) {
         const int64_t last = std::min<int64_t>(count, first + columns);
-        const model::PixelSet some{pixels.embeddings.slice(0, first, last), pixels.position.slice(0, first, last),
-                                   pixels.place.slice(0, first, last)};
-        const at::Tensor logits = job_.segmenter.pixel_logits(block.queries, some).contiguous();  // [Q, P]
-        for (size_t s = 0; s < pass.segments.size(); ++s) {
-          const int64_t from = std::max(first, pass.segments[s].begin) - first;
-          const int64_t to = std::min(last, pass.segments[s].end) - first;
+        const at::Tensor logits = job_.segmenter.pixel_logits(block.queries, all.slice(first, last)).contiguous();  // [Q, P]
+        for (size_t i = 0; i < pixels.images.size(); ++i) {
+          const int64_t from = std::max(first, pixels.images[i].begin) - first;
+          const int64_t to = std::min(last, pixels.images[i].end) - first;
           if (from >= to) continue;
           const at::Tensor part = logits.slice(1, from, to);
           for (const auto& image : block.images) {
-            if (image.image_id == pass.segments[s].image_id) part.slice(0, image.begin, image.end).fill_(lowest());
+            if (image.image_id == pixels.images[i].image_id) part.slice(0, image.begin, image.end).fill_(lowest());
           }
-          at::Tensor column = largest.select(1, static_cast<int64_t>(s));
+          at::Tensor column = largest.select(1, static_cast<int64_t>(i));
           column.copy_(at::maximum(column, part.amax(1)));
         }
-        block.top->add(0, logits, std::span(pass.names).subspan(static_cast<size_t>(first), static_cast<size_t>(last - first)));
+        block.top->add(0, logits, std::span(pixels.names).subspan(static_cast<size_t>(first), static_cast<size_t>(last - first)));
       }
-      confuse(block, largest.to(at::kCPU).contiguous(), pass);
+      add_confusable(block, largest.to(at::kCPU).contiguous(), pixels);
     }
   }
 
-  void confuse(QueryBlock& block, const at::Tensor& largest, const Pass& pass) {
-    const auto scenes = static_cast<int64_t>(pass.segments.size());
+  // largest [Q, images]: the largest logit of each query in each image of the pixel block.
+  void add_confusable(QueryBlock& block, const at::Tensor& largest, const PixelBlock& pixels) {
+    const auto others = static_cast<int64_t>(pixels.images.size());
     const float* const values = largest.data_ptr<float>();
     for (auto& image : block.images) {
-      for (int64_t s = 0; s < scenes; ++s) {
-        const int64_t other = pass.segments[static_cast<size_t>(s)].image_id;
+      for (int64_t i = 0; i < others; ++i) {
+        const int64_t other = pixels.images[static_cast<size_t>(i)].image_id;
         if (other == image.image_id) continue;
         double sum = 0;
-        for (int64_t q = image.begin; q < image.end; ++q) sum += sigmoid(values[q * scenes + s]);
+        for (int64_t q = image.begin; q < image.end; ++q) sum += sigmoid(values[q * others + i]);
         image.confusable.push_back({other, sum / static_cast<double>(image.end - image.begin)});
       }
       keep_most_confusable(image.confusable);

@@ -6,12 +6,14 @@
 #include <nlohmann/json_fwd.hpp>
 
 #include "lib/cache/feature_store.h"
-#include "lib/model/segmenter.h"
 #include "lib/uniq/negatives.h"
 #include "lib/view/input.h"
 
 namespace iuq::data {
 class Dataset;
+}
+namespace iuq::model {
+class Segmenter;
 }
 
 namespace iuq::uniq {

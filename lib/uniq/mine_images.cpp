@@ -4,6 +4,7 @@
 
 #include "lib/base/error.h"
 #include "lib/data/annotations.h"
+#include "lib/model/segmenter.h"
 #include "lib/uniq/best_queries.h"
 
 namespace iuq::uniq {

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "lib/base/prefetcher.h"
+#include "lib/model/batch.h"
 #include "lib/uniq/mine.h"
 #include "lib/view/scene.h"
 

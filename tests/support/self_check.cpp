@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "lib/model/segmenter.h"
 #include "lib/uniq/best_queries.h"
 #include "lib/uniq/equivariance.h"
 

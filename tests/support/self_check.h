@@ -3,7 +3,11 @@
 #include <cstdint>
 #include <string>
 
-#include "lib/model/segmenter.h"
+#include "lib/model/batch.h"
+
+namespace iuq::model {
+class Segmenter;
+}
 
 namespace iuq::uniq {
 

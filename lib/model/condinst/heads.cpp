@@ -37,27 +37,26 @@ FcosHeadImpl::Tower FcosHeadImpl::add_tower(const char* name, const CondInstConf
   for (int64_t i = 0; i < config.head_convs; ++i) {
     tower.emplace_back(
         owner->register_module(std::to_string(3 * i), nn::Conv(small(config.channels, config.channels))),
-        owner->register_module(std::to_string(3 * i + 1), nn::GroupNorm(config.groups, config.channels)));
+        owner->register_module(std::to_string(3 * i + 1), torch::nn::GroupNorm(config.groups, config.channels)));
   }
   return tower;
 }
 
-std::vector<at::Tensor> FcosHeadImpl::forward(const std::vector<at::Tensor>& neck, const nn::Conv& controller) {
+CondInstHeads FcosHeadImpl::forward(const std::vector<at::Tensor>& neck, const nn::Conv& controller) {
   IUQ_ASSERT(neck.size() == scales_.size());
   const auto run = [](const Tower& tower, at::Tensor x) {
-    for (const auto& [layer, norm] : tower) x = nn::GroupNorm(norm)->forward(nn::Conv(layer)->forward(x)).relu_();
+    for (const auto& [layer, norm] : tower) x = torch::nn::GroupNorm(norm)->forward(nn::Conv(layer)->forward(x)).relu_();
     return x;
   };
-  const size_t levels = neck.size();
-  std::vector<at::Tensor> out(4 * levels);
-  for (size_t l = 0; l < levels; ++l) {
+  CondInstHeads heads;
+  for (size_t l = 0; l < neck.size(); ++l) {
     const at::Tensor box = run(box_tower_, neck[l]);
-    out[l] = class_out_->forward(run(class_tower_, neck[l]));
-    out[levels + l] = (box_out_->forward(box) * scales_[l]).relu_();
-    out[2 * levels + l] = centerness_out_->forward(box);
-    out[3 * levels + l] = nn::Conv(controller)->forward(box);
+    heads.classes.push_back(class_out_->forward(run(class_tower_, neck[l])));
+    heads.distances.push_back((box_out_->forward(box) * scales_[l]).relu_());
+    heads.centerness.push_back(centerness_out_->forward(box));
+    heads.controllers.push_back(nn::Conv(controller)->forward(box));
   }
-  return out;
+  return heads;
 }
 
 CondInstMaskBranchImpl::CondInstMaskBranchImpl(const CondInstConfig& config, int64_t classes) {

@@ -2,27 +2,36 @@
 
 #include <ATen/core/Tensor.h>
 #include <torch/nn/module.h>
+#include <torch/nn/modules/normalization.h>
 #include <torch/nn/pimpl.h>
 
 #include <utility>
 #include <vector>
 
+#include "lib/model/batch.h"
 #include "lib/model/condinst/config.h"
 #include "lib/nn/conv.h"
 
 namespace iuq::model {
 
+/// What the heads say of every location, level by level from p3 to p7.
+struct CondInstHeads : SegmenterState {
+  static constexpr const char* kOwner = "CondInst";
+  std::vector<at::Tensor> classes;      // [B, C, H, W] logits
+  std::vector<at::Tensor> distances;    // [B, 4, H, W] to the left, top, right, bottom side, >= 0, in strides of the level
+  std::vector<at::Tensor> centerness;   // [B, 1, H, W] logits
+  std::vector<at::Tensor> controllers;  // [B, Dq, H, W] the query of each location
+};
+
 /// FCOS head: two towers that all levels share; names as AdelaiDet's fcos_head. Source: models.md 2.1, 2.2.
 class FcosHeadImpl : public torch::nn::Module {
  public:
   FcosHeadImpl(const CondInstConfig& config, int64_t classes);
-  /// p3..p7 -> per level, in this order: five class maps [B, C, H, W] (logits), five distance maps [B, 4, H, W] (left,
-  /// top, right, bottom >= 0, in strides of the level), five centerness maps [B, 1, H, W] (logits), and five outputs of
-  /// `controller`, which reads the box tower.
-  std::vector<at::Tensor> forward(const std::vector<at::Tensor>& neck, const nn::Conv& controller);
+  /// p3..p7. `controller` makes the queries of what the box tower gives.
+  CondInstHeads forward(const std::vector<at::Tensor>& neck, const nn::Conv& controller);
 
  private:
-  using Tower = std::vector<std::pair<nn::Conv, nn::GroupNorm>>;
+  using Tower = std::vector<std::pair<nn::Conv, torch::nn::GroupNorm>>;
   Tower add_tower(const char* name, const CondInstConfig& config);
 
   Tower class_tower_, box_tower_;

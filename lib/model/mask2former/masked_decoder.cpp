@@ -33,6 +33,7 @@ Mask2FormerMaskedDecoderImpl::Mask2FormerMaskedDecoderImpl(const Mask2FormerConf
   const auto linear = [](int64_t in, int64_t out) {
     return nn::Linear(in, out, /*bias=*/true, std::nullopt, nn::LinearInit::kXavier);
   };
+  const auto norm = [this] { return torch::nn::LayerNorm(std::vector<int64_t>{width_}); };
   for (int64_t i = 0; i < config.decoder_layers; ++i) {
     const auto part = [&](torch::nn::Module& owner) {
       return owner.register_module(std::to_string(i), std::make_shared<torch::nn::Module>("layer"));
@@ -40,12 +41,12 @@ Mask2FormerMaskedDecoderImpl::Mask2FormerMaskedDecoderImpl(const Mask2FormerConf
     const auto c = part(*cross), s = part(*self), f = part(*ffn);
     layers_.push_back({c->register_module("multihead_attn", nn::Attention(width_, config.heads)),
                        s->register_module("self_attn", nn::Attention(width_, config.heads)),
-                       c->register_module("norm", nn::LayerNorm(width_)), s->register_module("norm", nn::LayerNorm(width_)),
-                       f->register_module("norm", nn::LayerNorm(width_)),
+                       c->register_module("norm", norm()), s->register_module("norm", norm()),
+                       f->register_module("norm", norm()),
                        f->register_module("linear1", linear(width_, config.decoder_ffn)),
                        f->register_module("linear2", linear(config.decoder_ffn, width_))});
   }
-  norm_ = register_module("decoder_norm", nn::LayerNorm(width_));
+  norm_ = register_module("decoder_norm", norm());
   query_feat_ = register_module("query_feat", nn::Embedding(config.queries, width_));
   query_embed_ = register_module("query_embed", nn::Embedding(config.queries, width_));
   level_embed_ = register_module("level_embed", nn::Embedding(static_cast<int64_t>(kLevels), width_));
@@ -76,7 +77,7 @@ Mask2FormerRounds Mask2FormerMaskedDecoderImpl::forward(const std::vector<at::Te
     keys.push_back(cells + nn::sine_positions(map.size(2), map.size(3), width_, map));
     features.push_back(nn::resize_bilinear(mask_features.detach(), map.size(2), map.size(3)).flatten(2));
   }
-  const at::Tensor place = query_embed_->rows();  // [Q, C]
+  const at::Tensor position = query_embed_->rows();  // [Q, C] learned, added to queries and keys of each attention
   at::Tensor x = query_feat_->rows().unsqueeze(0).expand({mask_features.size(0), -1, -1});
   Mask2FormerRounds rounds;
   predict(x, rounds);
@@ -84,9 +85,9 @@ Mask2FormerRounds Mask2FormerMaskedDecoderImpl::forward(const std::vector<at::Te
     Layer& layer = layers_[i];
     const size_t k = i % kLevels;
     const at::Tensor blocked = blocked_cells(rounds.embeddings.back(), features[k]);
-    x = layer.cross_norm->forward(x + layer.cross->forward(x + place, keys[k], values[k], blocked));
-    const at::Tensor placed = x + place;
-    x = layer.self_norm->forward(x + layer.self->forward(placed, placed, x, {}));
+    x = layer.cross_norm->forward(x + layer.cross->forward(x + position, keys[k], values[k], blocked));
+    const at::Tensor with_position = x + position;
+    x = layer.self_norm->forward(x + layer.self->forward(with_position, with_position, x, {}));
     x = layer.ffn_norm->forward(x + layer.linear2->forward(layer.linear1->forward(x).relu_()));
     predict(x, rounds);
   }

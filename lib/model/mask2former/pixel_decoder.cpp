@@ -9,7 +9,6 @@
 
 #include "lib/base/error.h"
 #include "lib/nn/deform_attn.h"
-#include "lib/nn/layer_norm.h"
 #include "lib/nn/linear.h"
 #include "lib/nn/transformer.h"
 
@@ -89,10 +88,10 @@ class Mask2FormerPixelDecoderImpl::Layer : public torch::nn::Module {
     weights_ = attention->register_module("attention_weights", linear(c.heads * kLevels * c.points, nn::LinearInit::kZero));
     value_ = attention->register_module("value_proj", linear(c.width, nn::LinearInit::kXavier));
     out_ = attention->register_module("output_proj", linear(c.width, nn::LinearInit::kXavier));
-    norm1_ = register_module("norm1", nn::LayerNorm(c.width));
+    norm1_ = register_module("norm1", torch::nn::LayerNorm(std::vector<int64_t>{c.width}));
     linear1_ = register_module("linear1", nn::Linear(c.width, c.encoder_ffn, true, std::nullopt, nn::LinearInit::kXavier));
     linear2_ = register_module("linear2", nn::Linear(c.encoder_ffn, c.width, true, std::nullopt, nn::LinearInit::kXavier));
-    norm2_ = register_module("norm2", nn::LayerNorm(c.width));
+    norm2_ = register_module("norm2", torch::nn::LayerNorm(std::vector<int64_t>{c.width}));
   }
 
   // x [B, L, C], positions [L, C], middles [L, 2], sizes [levels, 2] (columns, rows)
@@ -114,7 +113,7 @@ class Mask2FormerPixelDecoderImpl::Layer : public torch::nn::Module {
   int64_t heads_, points_;
   Offsets offsets_{nullptr};
   nn::Linear weights_{nullptr}, value_{nullptr}, out_{nullptr}, linear1_{nullptr}, linear2_{nullptr};
-  nn::LayerNorm norm1_{nullptr}, norm2_{nullptr};
+  torch::nn::LayerNorm norm1_{nullptr}, norm2_{nullptr};
 };
 
 Mask2FormerPixelDecoderImpl::Mask2FormerPixelDecoderImpl(const Mask2FormerConfig& config,
@@ -127,7 +126,7 @@ Mask2FormerPixelDecoderImpl::Mask2FormerPixelDecoderImpl(const Mask2FormerConfig
     const int64_t in = in_channels[static_cast<size_t>(kLevels - k)];
     const auto options = conv(in, width_, 1, true, nn::ConvInit::kGlorotUniform);
     inputs_.push_back({owner->register_module("0", nn::Conv(options)),
-                       owner->register_module("1", nn::GroupNorm(config.groups, width_))});
+                       owner->register_module("1", torch::nn::GroupNorm(config.groups, width_))});
   }
   const auto transformer = register_module("transformer", std::make_shared<TransformerImpl>(width_));
   level_embed_ = transformer->rows();
@@ -139,7 +138,7 @@ Mask2FormerPixelDecoderImpl::Mask2FormerPixelDecoderImpl(const Mask2FormerConfig
   const auto add = [&](const char* name, int64_t in, int64_t kernel) {
     const auto options = conv(in, width_, kernel, false, nn::ConvInit::kXavierUniform);
     nn::Conv layer = register_module(name, nn::Conv(options));
-    return Normed{layer, layer->register_module("norm", nn::GroupNorm(config.groups, width_))};
+    return Normed{layer, layer->register_module("norm", torch::nn::GroupNorm(config.groups, width_))};
   };
   lateral_ = add("adapter_1", in_channels[0], 1);
   output_ = add("layer_1", width_, 3);

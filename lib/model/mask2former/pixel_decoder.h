@@ -2,6 +2,7 @@
 
 #include <ATen/core/Tensor.h>
 #include <torch/nn/module.h>
+#include <torch/nn/modules/normalization.h>
 #include <torch/nn/pimpl.h>
 
 #include <memory>
@@ -28,7 +29,7 @@ class Mask2FormerPixelDecoderImpl : public torch::nn::Module {
   class Layer;
   struct Normed {
     nn::Conv conv;
-    nn::GroupNorm norm;
+    torch::nn::GroupNorm norm;
   };
   int64_t width_;
   std::vector<Normed> inputs_;  // coarsest level first, as the reference has them

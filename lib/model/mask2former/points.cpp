@@ -42,9 +42,9 @@ PointSource random_points(uint64_t draw, const at::Tensor& like) {
   const auto options = like.options().dtype(at::kFloat).requires_grad(false);
   return [draw, options](const PointRequest& request) {
     const auto use = static_cast<uint64_t>(request.use);
-    const auto place = static_cast<uint64_t>(request.image) << 32 | static_cast<uint64_t>(request.round + 1);
+    const auto image_and_round = static_cast<uint64_t>(request.image) << 32 | static_cast<uint64_t>(request.round + 1);
     at::Generator generator = at::globalContext().defaultGenerator(options.device()).clone();
-    generator.set_current_seed(Rng(draw, "mask2former points", use, place).next());
+    generator.set_current_seed(Rng(draw, "mask2former points", use, image_and_round).next());
     return at::rand({request.rows, request.count, 2}, generator, options);
   };
 }

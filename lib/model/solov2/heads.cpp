@@ -33,14 +33,14 @@ Solov2InstanceHeadImpl::Tower Solov2InstanceHeadImpl::add_tower(const char* name
     const int64_t from = i == 0 ? in : config.head_channels;
     tower.emplace_back(
         owner->register_module(std::to_string(3 * i), nn::Conv(conv(from, config.head_channels, 3, false))),
-        owner->register_module(std::to_string(3 * i + 1), nn::GroupNorm(config.groups, config.head_channels)));
+        owner->register_module(std::to_string(3 * i + 1), torch::nn::GroupNorm(config.groups, config.head_channels)));
   }
   return tower;
 }
 
 at::Tensor Solov2InstanceHeadImpl::run(const Tower& tower, at::Tensor x) {
   for (const auto& [layer, norm] : tower) {
-    x = nn::GroupNorm(norm)->forward(nn::Conv(layer)->forward(x)).relu_();
+    x = torch::nn::GroupNorm(norm)->forward(nn::Conv(layer)->forward(x)).relu_();
   }
   return x;
 }
@@ -53,17 +53,16 @@ std::vector<at::Tensor> split_levels(const std::vector<at::Tensor>& neck) {
   return levels;
 }
 
-std::vector<at::Tensor> Solov2InstanceHeadImpl::forward(const std::vector<at::Tensor>& neck) {
+GridHeads Solov2InstanceHeadImpl::forward(const std::vector<at::Tensor>& neck) {
   const std::vector<at::Tensor> levels = split_levels(neck);
-  std::vector<at::Tensor> categories, kernels;
+  GridHeads heads;
   for (size_t l = 0; l < levels.size(); ++l) {
     const at::Tensor cells = nn::resize_bilinear(nn::with_coordinates(levels[l]), grids_[l], grids_[l]);
     const int64_t channels = levels[l].size(1);
-    kernels.push_back(kernel_out_->forward(run(kernel_, cells)));                                  // [B, D, S, S]
-    categories.push_back(category_out_->forward(run(category_, cells.slice(1, 0, channels))));     // [B, C, S, S]
+    heads.kernels.push_back(kernel_out_->forward(run(kernel_, cells)));
+    heads.classes.push_back(category_out_->forward(run(category_, cells.slice(1, 0, channels))));
   }
-  categories.insert(categories.end(), kernels.begin(), kernels.end());
-  return categories;
+  return heads;
 }
 
 Solov2MaskHeadImpl::Solov2MaskHeadImpl(const GridConfig& config, bool with_coordinates)
@@ -76,12 +75,12 @@ Solov2MaskHeadImpl::Solov2MaskHeadImpl(const GridConfig& config, bool with_coord
       const auto step = level->register_module(cat("conv", j), std::make_shared<torch::nn::Module>("step"));
       const int64_t in = j > 0 ? config.mask_channels : config.channels + (l == 3 && with_coordinates ? 2 : 0);
       steps.push_back({step->register_module("0", nn::Conv(conv(in, config.mask_channels, 3, false))),
-                       step->register_module("1", nn::GroupNorm(config.groups, config.mask_channels))});
+                       step->register_module("1", torch::nn::GroupNorm(config.groups, config.mask_channels))});
     }
   }
   const auto out = register_module("conv_pred", std::make_shared<torch::nn::Module>("conv_pred"));
   out_ = out->register_module("0", nn::Conv(conv(config.mask_channels, config.embedding, 1, false)));
-  out_norm_ = out->register_module("1", nn::GroupNorm(config.groups, config.embedding));
+  out_norm_ = out->register_module("1", torch::nn::GroupNorm(config.groups, config.embedding));
 }
 
 at::Tensor Solov2MaskHeadImpl::forward(const std::vector<at::Tensor>& neck) {

@@ -2,14 +2,23 @@
 
 #include <ATen/core/Tensor.h>
 #include <torch/nn/module.h>
+#include <torch/nn/modules/normalization.h>
 #include <torch/nn/pimpl.h>
 
 #include <vector>
 
+#include "lib/model/batch.h"
 #include "lib/model/solov2/config.h"
 #include "lib/nn/conv.h"
 
 namespace iuq::model {
+
+/// What the heads of a grid segmenter say of every cell of five levels, finest first.
+struct GridHeads : SegmenterState {
+  static constexpr const char* kOwner = "SOLOv2 or SOTR";
+  std::vector<at::Tensor> classes;  // [B, C, S, S] logits
+  std::vector<at::Tensor> kernels;  // [B, D, S, S]
+};
 
 /// p2..p6 as the cell branches take them: p2 at half its size, p6 at p5's. Source: models.md 3.1.
 std::vector<at::Tensor> split_levels(const std::vector<at::Tensor>& neck);
@@ -18,11 +27,10 @@ std::vector<at::Tensor> split_levels(const std::vector<at::Tensor>& neck);
 class Solov2InstanceHeadImpl : public torch::nn::Module {
  public:
   Solov2InstanceHeadImpl(const Solov2Config& config, int64_t classes);
-  /// p2..p6 -> five class maps [B, C, S, S] (logits), then five kernel maps [B, D, S, S].
-  std::vector<at::Tensor> forward(const std::vector<at::Tensor>& neck);
+  GridHeads forward(const std::vector<at::Tensor>& neck);  // p2..p6
 
  private:
-  using Tower = std::vector<std::pair<nn::Conv, nn::GroupNorm>>;
+  using Tower = std::vector<std::pair<nn::Conv, torch::nn::GroupNorm>>;
   Tower add_tower(const char* name, int64_t in, const Solov2Config& config);
   static at::Tensor run(const Tower& tower, at::Tensor x);
 
@@ -43,12 +51,12 @@ class Solov2MaskHeadImpl : public torch::nn::Module {
  private:
   struct Step {
     nn::Conv conv;
-    nn::GroupNorm norm;
+    torch::nn::GroupNorm norm;
   };
   bool with_coordinates_;
   std::vector<std::vector<Step>> levels_;
   nn::Conv out_{nullptr};
-  nn::GroupNorm out_norm_{nullptr};
+  torch::nn::GroupNorm out_norm_{nullptr};
 };
 TORCH_MODULE(Solov2MaskHead);
 

@@ -9,10 +9,10 @@ namespace iuq::model {
 class Solov2 : public GridSegmenter {
  public:
   Solov2(const Solov2Config& config, int64_t classes);
-  at::Tensor mask_features(const FeaturePyramid& neck, const Frame& frame) override;
 
  protected:
-  std::vector<at::Tensor> cells(const FeaturePyramid& neck) override;
+  at::Tensor do_mask_features(const FeaturePyramid& neck) override;
+  GridHeads grid_heads(const FeaturePyramid& neck) override;
 
  private:
   Solov2InstanceHead instance_head_{nullptr};

@@ -17,29 +17,28 @@ SotrCellHeadImpl::SotrCellHeadImpl(const SotrConfig& config, int64_t classes) : 
   kernel_ = register_module("kernel_pred", nn::Linear(config.channels, config.embedding));
 }
 
-std::vector<at::Tensor> SotrCellHeadImpl::forward(const std::vector<at::Tensor>& neck) {
+GridHeads SotrCellHeadImpl::forward(const std::vector<at::Tensor>& neck) {
   const std::vector<at::Tensor> levels = split_levels(neck);
-  std::vector<at::Tensor> categories, kernels;
+  GridHeads heads;
   for (size_t l = 0; l < levels.size(); ++l) {
     const at::Tensor cells = transform(nn::resize_bilinear(levels[l], grids_[l], grids_[l])).permute({0, 2, 3, 1});
-    categories.push_back(category_->forward(cells).permute({0, 3, 1, 2}));
-    kernels.push_back(kernel_->forward(cells).permute({0, 3, 1, 2}));
+    heads.classes.push_back(category_->forward(cells).permute({0, 3, 1, 2}));
+    heads.kernels.push_back(kernel_->forward(cells).permute({0, 3, 1, 2}));
   }
-  categories.insert(categories.end(), kernels.begin(), kernels.end());
-  return categories;
+  return heads;
 }
 
-Sotr::Sotr(const SotrConfig& config, int64_t classes) : GridSegmenter("Sotr", config, classes) {
+Sotr::Sotr(const SotrConfig& config, int64_t classes) : GridSegmenter("Sotr", config) {
   cell_head_ = register_module("cate_head", SotrCellHead(config, classes));
   mask_head_ = register_module("mask_head", Solov2MaskHead(config, /*with_coordinates=*/false));
 }
 
-at::Tensor Sotr::mask_features(const FeaturePyramid& neck, const Frame&) {
+at::Tensor Sotr::do_mask_features(const FeaturePyramid& neck) {
   FeaturePyramid levels = neck;
   levels[3] = cell_head_->transform(neck[3]);
   return mask_head_->forward(levels);
 }
 
-std::vector<at::Tensor> Sotr::cells(const FeaturePyramid& neck) { return cell_head_->forward(neck); }
+GridHeads Sotr::grid_heads(const FeaturePyramid& neck) { return cell_head_->forward(neck); }
 
 }  // namespace iuq::model

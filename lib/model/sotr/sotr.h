@@ -12,8 +12,7 @@ namespace iuq::model {
 class SotrCellHeadImpl : public torch::nn::Module {
  public:
   SotrCellHeadImpl(const SotrConfig& config, int64_t classes);
-  /// p2..p6 -> five class maps [B, C, S, S] (logits), then five kernel maps [B, D, S, S].
-  std::vector<at::Tensor> forward(const std::vector<at::Tensor>& neck);
+  GridHeads forward(const std::vector<at::Tensor>& neck);  // p2..p6
   at::Tensor transform(const at::Tensor& x) { return transformer_->forward(x); }
 
  private:
@@ -27,10 +26,10 @@ TORCH_MODULE(SotrCellHead);
 class Sotr : public GridSegmenter {
  public:
   Sotr(const SotrConfig& config, int64_t classes);
-  at::Tensor mask_features(const FeaturePyramid& neck, const Frame& frame) override;
 
  protected:
-  std::vector<at::Tensor> cells(const FeaturePyramid& neck) override;
+  at::Tensor do_mask_features(const FeaturePyramid& neck) override;
+  GridHeads grid_heads(const FeaturePyramid& neck) override;
 
  private:
   SotrCellHead cell_head_{nullptr};

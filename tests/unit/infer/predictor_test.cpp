@@ -6,6 +6,8 @@
 #include <nlohmann/json.hpp>
 
 #include "lib/base/error.h"
+#include "lib/model/segmenter.h"
+#include "lib/nn/backbone.h"
 #include "tests/support/catch.h"
 #include "tests/unit/uniq/support.h"
 
@@ -13,45 +15,53 @@ using namespace iuq;
 
 namespace {
 
+// Its first map holds every pixel: those of a cell of 4 x 4 lie in 16 channels for each of the image's.
+class PixelBackbone : public nn::Backbone {
+ public:
+  explicit PixelBackbone(view::Alignment alignment) : alignment_(alignment) {}
+  std::vector<at::Tensor> forward(const at::Tensor& images) override {
+    std::vector<at::Tensor> maps = {at::pixel_unshuffle(images, 4)};
+    for (int64_t stride = 8; stride <= 32; stride *= 2) {
+      maps.push_back(torch::zeros({images.size(0), 1, images.size(2) / stride, images.size(3) / stride}));
+    }
+    return maps;
+  }
+  std::vector<int64_t> channels() const override { return {48, 1, 1, 1}; }
+  view::Alignment alignment() const override { return alignment_; }
+
+ private:
+  view::Alignment alignment_;
+};
+
 // Finds one instance, where the image is positive, and looks nowhere else.
 class Threshold : public model::Segmenter {
  public:
-  explicit Threshold(view::Alignment alignment) : alignment_(alignment) {}
-  model::FeaturePyramid backbone(const at::Tensor& images) override { return {images}; }
-  model::Encoded encode(const model::FeaturePyramid& backbone, const model::Frame& frame) override {
-    model::Encoded encoded;
-    encoded.mask_features = backbone[0];
-    encoded.frame = frame;
-    return encoded;
+  explicit Threshold(view::Alignment alignment)
+      : Segmenter({"Threshold", "backbone.", /*mask_stride=*/1, /*mask_channels=*/3, /*query_width=*/1},
+                  std::make_shared<PixelBackbone>(alignment)) {}
+
+ protected:
+  model::FeaturePyramid do_neck(const model::FeaturePyramid& backbone) override { return backbone; }
+  at::Tensor do_mask_features(const model::FeaturePyramid& neck) override { return at::pixel_shuffle(neck[0], 4); }
+  std::shared_ptr<const model::SegmenterState> do_heads(const model::FeaturePyramid&, const at::Tensor&) override {
+    return nullptr;
   }
-  std::vector<model::Prediction> predict(const model::Encoded& encoded) override {
+  std::vector<model::Prediction> do_predict(const model::Encoded& encoded) override {
     const at::Tensor masks = encoded.mask_features[0].slice(0, 0, 1).gt(0).to(at::kFloat);  // [1, Hi, Wi]
     return {{torch::full({1}, 0.75f), torch::zeros({1}, at::kLong), masks, 0.5}};
   }
-  view::Alignment alignment() const override { return alignment_; }
-
-  model::FeaturePyramid neck(const model::FeaturePyramid&) override { return unused(), model::FeaturePyramid(); }
-  at::Tensor mask_features(const model::FeaturePyramid&, const model::Frame&) override { return unused(), at::Tensor(); }
-  model::Queries assign(const model::Encoded&, const std::vector<view::GroundTruth>&) override {
-    return unused(), model::Queries();
+  model::Queries do_assign(const model::Encoded&, const std::vector<view::GroundTruth>&) override { unused(); }
+  model::Losses do_base_losses(const model::Encoded&, const model::Queries&, const std::vector<view::GroundTruth>&) override {
+    unused();
   }
-  model::Losses base_losses(const model::Encoded&, const model::Queries&, const std::vector<view::GroundTruth>&) override {
-    return unused(), model::Losses();
+  at::Tensor do_mask_loss(const model::Queries&, const at::Tensor&, const std::vector<view::GroundTruth>&,
+                          const at::Tensor&) override {
+    unused();
   }
-  at::Tensor mask_loss(const model::Queries&, const at::Tensor&, const std::vector<view::GroundTruth>&,
-                       const at::Tensor&) override {
-    return unused(), at::Tensor();
-  }
-  at::Tensor mask_logits(const model::Queries&, const at::Tensor&) override { return unused(), at::Tensor(); }
-  at::Tensor pixel_logits(const model::Queries&, const model::PixelSet&) override { return unused(), at::Tensor(); }
-  at::Tensor instance_cells(const view::GroundTruth&) override { return unused(), at::Tensor(); }
-  int64_t mask_stride() const override { return 1; }
-  std::vector<int64_t> backbone_channels() const override { return {3}; }
-  std::string backbone_prefix() const override { return ""; }
+  at::Tensor do_cells(const at::Tensor&) override { unused(); }
 
  private:
-  static void unused() { throw Error(ErrorCode::kInternal, "not for detection"); }
-  view::Alignment alignment_;
+  [[noreturn]] static void unused() { throw Error(ErrorCode::kInternal, "not for detection"); }
 };
 
 infer::Predictor predictor_of(view::Alignment alignment) {

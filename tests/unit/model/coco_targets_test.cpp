@@ -133,9 +133,9 @@ TEST_CASE("solov2, condinst: losses on real images are the reference's", "[model
     ++images;
     const torch::NoGradGuard guard;
     const std::vector<view::GroundTruth> batch = {truth};
-    const Encoded cells = dense_of(wanted.at("solov2_losses").at("tag"), canvas_of(truth), 1, classes, grid_config);
+    const Encoded cells = encoded_of(wanted.at("solov2_losses").at("tag"), canvas_of(truth), 1, classes, grid_config);
     check_losses(solov2.base_losses(cells, solov2.assign(cells, batch), batch), wanted.at("solov2_losses"));
-    const Encoded points = dense_of(wanted.at("condinst_losses").at("tag"), canvas_of(truth), 1, classes);
+    const Encoded points = encoded_of(wanted.at("condinst_losses").at("tag"), canvas_of(truth), 1, classes);
     const Queries queries = condinst.assign(points, batch);
     CHECK(queries.count() == wanted.at("condinst_losses").at("positives").get<int64_t>());
     check_losses(condinst.base_losses(points, queries, batch), wanted.at("condinst_losses"));

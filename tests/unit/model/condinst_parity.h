@@ -1,6 +1,6 @@
 #pragma once
 
-#include "lib/model/condinst/config.h"
+#include "lib/model/condinst/heads.h"
 #include "tests/unit/model/parity.h"
 
 // CondInst against fixtures of scripts/gen_fixtures_{condinst,coco}.py.
@@ -22,23 +22,24 @@ inline std::vector<view::Size> level_sizes(view::Size canvas) {
   return sizes;
 }
 
-// The generator's dense_of.
-inline Encoded dense_of(const std::string& tag, view::Size canvas, int64_t batch, int64_t classes) {
-  struct Kind {
-    const char* name;
-    int64_t width;
-    double low, high;
-  };
+// What the generator calls dense_of.
+inline Encoded encoded_of(const std::string& tag, view::Size canvas, int64_t batch, int64_t classes) {
   Encoded encoded;
   encoded.frame = frame_of(canvas, batch);
-  for (const Kind& kind : {Kind{"class", classes, -6, 1}, Kind{"box", 4, 0, 4}, Kind{"centerness", 1, -2, 2},
-                           Kind{"controller", 169, -0.5, 0.5}}) {
-    const auto sizes = level_sizes(canvas);
-    for (size_t l = 0; l < sizes.size(); ++l) {
-      encoded.dense.push_back(formula(tag + kind.name + std::to_string(l),
-                                      {batch, kind.width, sizes[l].height, sizes[l].width}, kind.low, kind.high));
+  const auto maps = [&](const char* name, int64_t width, double low, double high) {
+    std::vector<at::Tensor> levels;
+    for (const view::Size& size : level_sizes(canvas)) {
+      const std::string full = tag + name + std::to_string(levels.size());
+      levels.push_back(formula(full, {batch, width, size.height, size.width}, low, high));
     }
-  }
+    return levels;
+  };
+  const auto heads = std::make_shared<model::CondInstHeads>();
+  heads->classes = maps("class", classes, -6, 1);
+  heads->distances = maps("box", 4, 0, 4);
+  heads->centerness = maps("centerness", 1, -2, 2);
+  heads->controllers = maps("controller", 169, -0.5, 0.5);
+  encoded.heads = heads;
   encoded.mask_features = formula(tag + "features", {batch, 8, canvas.height / 8, canvas.width / 8}, -1, 1);
   return encoded;
 }

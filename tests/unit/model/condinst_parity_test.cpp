@@ -28,21 +28,26 @@ void check_network(const char* file) {
     const FeaturePyramid maps = segmenter->backbone(formula("input", shape, -2, 2));
     const Encoded encoded = segmenter->encode(maps, frame_of({shape[2], shape[3]}, shape[0]));
     Queries queries;
-    std::vector<at::Tensor> vectors, place;
+    const auto& heads = own_state<CondInstHeads>(encoded.heads);
+    std::vector<at::Tensor> vectors, anchor;
     std::vector<int64_t> image;
     for (const json& cell : run.at("cells")) {
       const auto c = cell.get<std::vector<int64_t>>();  // image, level, row, column
       const int64_t stride = kStride << c[1];
       image.push_back(c[0]);
-      vectors.push_back(encoded.dense.at(static_cast<size_t>(15 + c[1]))[c[0]].select(2, c[3]).select(1, c[2]));
-      place.push_back(torch::tensor({stride * c[3] + stride / 2, stride * c[2] + stride / 2, c[1]}).to(at::kFloat));
+      vectors.push_back(heads.controllers.at(static_cast<size_t>(c[1]))[c[0]].select(2, c[3]).select(1, c[2]));
+      anchor.push_back(torch::tensor({stride * c[3] + stride / 2, stride * c[2] + stride / 2, c[1]}).to(at::kFloat));
     }
     queries.vectors = at::stack(vectors);
-    queries.place = at::stack(place);
+    queries.anchor = at::stack(anchor);
     queries.image = torch::tensor(image, at::kLong);
+    queries.instance = queries.label = torch::zeros_like(queries.image);
+    queries.score = torch::zeros(queries.image.sizes());
     std::vector<at::Tensor> outputs(maps.begin() + 1, maps.end());
     outputs.insert(outputs.end(), encoded.neck.begin(), encoded.neck.end());
-    outputs.insert(outputs.end(), encoded.dense.begin(), encoded.dense.end());
+    for (const auto* maps : {&heads.classes, &heads.distances, &heads.centerness, &heads.controllers}) {
+      outputs.insert(outputs.end(), maps->begin(), maps->end());
+    }
     outputs.push_back(encoded.mask_features);
     const at::Tensor logits = segmenter->mask_logits(queries, encoded.mask_features).unsqueeze(1);
     outputs.push_back(aligned_bilinear(logits, kStride / data.at("model").value("mask_out_stride", 4)).squeeze(1));
@@ -100,7 +105,7 @@ TEST_CASE("condinst: losses are the reference's", "[model][golden]") {
   for (const json& wanted : data.at("losses")) {
     INFO(wanted.dump());
     const auto truth = truths_of(data.at("scenes"), wanted.at("scenes"));
-    const Encoded encoded = dense_of(wanted.at("tag"), {truth[0].masks.size(1), truth[0].masks.size(2)},
+    const Encoded encoded = encoded_of(wanted.at("tag"), {truth[0].masks.size(1), truth[0].masks.size(2)},
                                      static_cast<int64_t>(truth.size()), 3);
     const Queries queries = segmenter.assign(encoded, truth);
     CHECK(queries.count() == wanted.at("positives").get<int64_t>());
@@ -141,7 +146,7 @@ TEST_CASE("condinst: detections are the reference's", "[model][golden]") {
   CondInst segmenter(small_config(), 3);
   segmenter.eval();
   const torch::NoGradGuard guard;
-  Encoded encoded = dense_of(wanted.at("tag"), canvas, 1, 3);
+  Encoded encoded = encoded_of(wanted.at("tag"), canvas, 1, 3);
   encoded.frame.valid = {valid};
   const Prediction found = segmenter.predict(encoded).at(0);
   REQUIRE(json(std::vector<int64_t>(found.labels.data_ptr<int64_t>(), found.labels.data_ptr<int64_t>() + found.labels.numel())) ==

@@ -52,24 +52,25 @@ struct Setting {
     const at::Tensor images = formula("images", {2, 3, 96, 128}, -2, 2);
     encoded = segmenter->encode(segmenter->backbone(images), {{96, 128}, {{96, 128}, {96, 128}}});
     // Dynamic weights of a fresh controller are tiny; larger ones make the logits differ.
-    encoded.dense = enlarged(encoded.dense);
+    const auto heads = std::make_shared<CondInstHeads>(own_state<CondInstHeads>(encoded.heads));
+    for (size_t l = 0; l < heads->controllers.size(); ++l) {
+      at::Tensor& map = heads->controllers[l];
+      map = map + formula("weights" + std::to_string(15 + l), map.sizes().vec(), -1, 1);
+    }
+    encoded.heads = heads;
     queries = segmenter->assign(encoded, truth);
-  }
-  static std::vector<at::Tensor> enlarged(std::vector<at::Tensor> dense) {
-    for (size_t l = 15; l < 20; ++l) dense[l] = dense[l] + formula("weights" + std::to_string(l), dense[l].sizes().vec(), -1, 1);
-    return dense;
   }
 };
 
-// The pixels of one map as loose pixels, all of an instance at `place`.
-PixelSet pixels_of(const at::Tensor& map, const at::Tensor& place) {
+// The pixels of one map as loose pixels, all of an instance at `anchor`.
+PixelSet pixels_of(const at::Tensor& map, const at::Tensor& anchor) {
   const int64_t height = map.size(1), width = map.size(2);
   PixelSet pixels;
   pixels.embeddings = map.flatten(1).t();
   const at::Tensor x = (torch::arange(width) * 8).repeat({height});
   const at::Tensor y = (torch::arange(height) * 8).repeat_interleave(width);
   pixels.position = at::stack({x, y}, 1).to(at::kFloat);
-  pixels.place = place.unsqueeze(0).expand({height * width, 3});
+  pixels.anchor = anchor.unsqueeze(0).expand({height * width, 3});
   return pixels;
 }
 
@@ -113,8 +114,9 @@ TEST_CASE("condinst: coordinates are those of the instance minus the pixel, by t
     query.vectors = torch::zeros({1, 169});
     query.vectors[0][axis] = 1;  // hidden unit 0 of layer 0
     query.vectors[0][80] = query.vectors[0][144] = 1;
-    query.image = torch::zeros({1}, at::kLong);
-    query.place = torch::tensor({100.0f, 60.0f, 1.0f}).unsqueeze(0);
+    query.image = query.instance = query.label = torch::zeros({1}, at::kLong);
+    query.score = torch::zeros({1});
+    query.anchor = torch::tensor({100.0f, 60.0f, 1.0f}).unsqueeze(0);
     const at::Tensor logits = s.segmenter->mask_logits(query, torch::zeros({1, 8, 12, 16}));
     CHECK(logits[0][1][2].item<double>() == Approx(axis == 0 ? 0.625 : 0.375));
   }
@@ -156,29 +158,29 @@ TEST_CASE("condinst: locations lie in the middle of their cells, x fastest", "[m
   // A box at the origin: its first two distances are the location itself. A 2x2 map of stride 8.
   const view::GroundTruth truth = boxes_of(1, {{0, 0, 16, 16}}, {16, 16});
   const auto positives = condinst_targets(truth, {{2, 2}, {1, 1}, {1, 1}, {1, 1}, {1, 1}}, CondInstConfig{});
-  std::vector<std::pair<float, float>> places;
+  std::vector<std::pair<float, float>> locations;
   for (const CondInstPositive& p : positives) {
-    if (p.level == 0) places.emplace_back(8 * p.distances[0], 8 * p.distances[1]);
+    if (p.level == 0) locations.emplace_back(8 * p.distances[0], 8 * p.distances[1]);
   }
-  CHECK(places == std::vector<std::pair<float, float>>{{4.f, 4.f}, {12.f, 4.f}, {4.f, 12.f}, {12.f, 12.f}});
+  CHECK(locations == std::vector<std::pair<float, float>>{{4.f, 4.f}, {12.f, 4.f}, {4.f, 12.f}, {12.f, 12.f}});
 }
 
 TEST_CASE("condinst: foreign coordinates are the pixel's own, the query's, or none", "[model][property]") {
   const at::Tensor map = formula("map", {8, 12, 16}, -1, 1);
-  const at::Tensor place = torch::tensor({60.0f, 28.0f, 0.0f});
+  const at::Tensor anchor = torch::tensor({60.0f, 28.0f, 0.0f});
   const auto logits = [&](const std::string& foreign, const at::Tensor& of_pixels, float shift) {
     Setting s(foreign);
     PixelSet pixels = pixels_of(map, of_pixels);
     pixels.position = pixels.position + shift;
     return s.segmenter->pixel_logits(s.queries, pixels).detach();
   };
-  const at::Tensor moved = place + torch::tensor({16.0f, 16.0f, 0.0f});
+  const at::Tensor moved = anchor + torch::tensor({16.0f, 16.0f, 0.0f});
   // Moving pixel and instance together changes nothing for "own", the instance nothing for "overlay", neither for "zero".
-  CHECK(at::allclose(logits("own", place, 0), logits("own", moved, 16), 1e-4, 1e-5));
-  CHECK_FALSE(at::allclose(logits("own", place, 0), logits("own", moved, 0), 1e-2, 1e-2));
-  CHECK(logits("overlay", place, 0).equal(logits("overlay", moved, 0)));
-  CHECK_FALSE(at::allclose(logits("overlay", place, 0), logits("overlay", place, 16), 1e-2, 1e-2));
-  CHECK(logits("zero", place, 0).equal(logits("zero", moved, 16)));
+  CHECK(at::allclose(logits("own", anchor, 0), logits("own", moved, 16), 1e-4, 1e-5));
+  CHECK_FALSE(at::allclose(logits("own", anchor, 0), logits("own", moved, 0), 1e-2, 1e-2));
+  CHECK(logits("overlay", anchor, 0).equal(logits("overlay", moved, 0)));
+  CHECK_FALSE(at::allclose(logits("overlay", anchor, 0), logits("overlay", anchor, 16), 1e-2, 1e-2));
+  CHECK(logits("zero", anchor, 0).equal(logits("zero", moved, 16)));
   CHECK_THROWS_AS(make_segmenter(tiny("theirs"), 3, 1), Error);
 }
 
@@ -225,7 +227,7 @@ TEST_CASE("condinst: an empty mask and a cell smaller than the stride", "[model]
   CHECK(cells[1][4][5].item<bool>());
 }
 
-TEST_CASE("condinst: suppression keeps the best box of each class and place", "[model][property]") {
+TEST_CASE("condinst: suppression keeps the best box of each class and region", "[model][property]") {
   const at::Tensor boxes = torch::tensor({0.f, 0.f, 10.f, 10.f, 1.f, 0.f, 11.f, 10.f, 0.f, 0.f, 10.f, 10.f, 20.f, 20.f, 30.f, 30.f})
                                .view({4, 4});
   const at::Tensor scores = torch::tensor({0.5f, 0.9f, 0.8f, 0.1f});

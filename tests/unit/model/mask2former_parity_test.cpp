@@ -65,7 +65,7 @@ void check_forward(const char* file) {
     INFO(run.at("canvas").dump());
     REQUIRE(run.at("opened_rows") > 0);  // else the rule of full rows is not tested
     const Encoded encoded = encode(*segmenter, data, "", run.at("canvas"), run.at("batch"));
-    const Mask2FormerRounds rounds = Mask2Former::rounds_of(encoded);
+    const auto& rounds = own_state<Mask2FormerRounds>(encoded.heads);
     std::vector<at::Tensor> outputs = {encoded.neck[3], encoded.neck[2], encoded.neck[1], encoded.mask_features};
     outputs.insert(outputs.end(), rounds.classes.begin(), rounds.classes.end());
     for (const at::Tensor& embeddings : rounds.embeddings) {
@@ -95,8 +95,8 @@ std::vector<view::GroundTruth> truths_of(const json& scenes, const json& names) 
 
 at::Tensor fixed_points(const PointRequest& request) {
   const char* const uses[] = {"matching.", "candidates.", "uniform."};
-  const std::string place = std::to_string(request.image) + "." + std::to_string(request.round);
-  return formula(uses[static_cast<size_t>(request.use)] + place, {request.rows, request.count, 2}, 0, 1);
+  const std::string which = std::to_string(request.image) + "." + std::to_string(request.round);
+  return formula(uses[static_cast<size_t>(request.use)] + which, {request.rows, request.count, 2}, 0, 1);
 }
 
 }  // namespace
@@ -118,7 +118,7 @@ TEST_CASE("mask2former: pairs, losses and gradients with given points are the re
     const auto truth = truths_of(data.at("scenes"), wanted.at("scenes"));
     const Encoded encoded = encode(*segmenter, data, wanted.at("tag"), {truth[0].masks.size(1), truth[0].masks.size(2)},
                                    static_cast<int64_t>(truth.size()));
-    const Mask2FormerRounds rounds = Mask2Former::rounds_of(encoded);
+    const auto& rounds = own_state<Mask2FormerRounds>(encoded.heads);
     const at::Tensor pairs = match(rounds, encoded.mask_features, truth, config, fixed_points);
     json found = json::array();
     for (int64_t i = 0; i < pairs.size(0); ++i) {

@@ -179,6 +179,8 @@ TEST_CASE("mask2former: loose pixels of a map have the map's logits", "[model][p
     for (int64_t q = 0; q < s.queries.count(); ++q) {
       PixelSet pixels;
       pixels.embeddings = s.encoded.mask_features[s.queries.image[q].item<int64_t>()].flatten(1).t();
+      pixels.position = torch::zeros({pixels.count(), 2});
+      pixels.anchor = torch::zeros({pixels.count(), 3});
       REQUIRE(at::allclose(s.segmenter->pixel_logits(s.queries, pixels)[q], maps[q].flatten(), 1e-4, 1e-5));
     }
   }
@@ -202,7 +204,7 @@ TEST_CASE("mask2former: random points are drawn from the frame, and from nothing
 
 TEST_CASE("mask2former: every instance has a query of its own in every round", "[model][property]") {
   Setting s;
-  const at::Tensor pairs = s.queries.dense_targets.at(0);  // image, round, query, instance, label
+  const at::Tensor pairs = own_state<Mask2FormerTargets>(s.queries.targets).pairs;  // image, round, query, instance, label
   REQUIRE(pairs.size(0) == 4 * 3);
   for (int64_t i = 0; i < pairs.size(0); ++i) {
     const auto at = [&](int64_t row, int64_t column) { return pairs[row][column].item<int64_t>(); };
@@ -255,7 +257,7 @@ TEST_CASE("mask2former: detections are the best pairs of query and class, and ma
   config["max_detections"] = 10;  // of 6 queries with 3 classes
   Setting s(config);
   const Prediction found = s.segmenter->predict(s.encoded).at(0);
-  const Mask2FormerRounds rounds = Mask2Former::rounds_of(s.encoded);
+  const auto& rounds = own_state<Mask2FormerRounds>(s.encoded.heads);
   const at::Tensor scores = rounds.classes.back()[0].softmax(1).slice(1, 0, 3);  // [Q, C]
   CHECK(found.scores.equal(std::get<0>(scores.flatten().sort(0, true)).slice(0, 0, 10)));
   CHECK(found.threshold == 0);

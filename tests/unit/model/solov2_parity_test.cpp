@@ -36,10 +36,9 @@ TEST_CASE("solov2: target cells, labels and masks are the reference's", "[model]
     for (size_t l = 0; l < targets.labels.size(); ++l) {
       for (size_t i = 0; i < targets.labels[l].size(); ++i) {
         const auto grid = static_cast<size_t>(config.grids[l]);
-        const std::vector<size_t> place = {l, i / grid, i % grid};
         if (targets.labels[l][i] < 0) continue;
-        labels.emplace_back(place.begin(), place.end());
-        labels.back().push_back(targets.labels[l][i]);
+        labels.push_back({static_cast<int64_t>(l), static_cast<int64_t>(i / grid), static_cast<int64_t>(i % grid),
+                          targets.labels[l][i]});
       }
     }
     CHECK(json(cells) == scene.at("cells"));
@@ -73,7 +72,7 @@ TEST_CASE("solov2: losses are the reference's", "[model][golden]") {
       }
     }
     REQUIRE(truth.size() == wanted.at("scenes").size());
-    const Encoded encoded = dense_of(tag, {truth[0].masks.size(1), truth[0].masks.size(2)},
+    const Encoded encoded = encoded_of(tag, {truth[0].masks.size(1), truth[0].masks.size(2)},
                                      static_cast<int64_t>(truth.size()), classes, config);
     const Losses losses = segmenter.base_losses(encoded, segmenter.assign(encoded, truth), truth);
     REQUIRE(losses.size() == 2);

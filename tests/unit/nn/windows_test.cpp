@@ -65,7 +65,7 @@ TEST_CASE("windows: tokens lie where padding, rolling and cutting put them, and 
     CHECK(at::equal(windows, cut_slowly(maps, c.side, c.shift)));
     CHECK(at::equal(nn::from_windows(windows, plan), rows));
     CHECK(at::equal(plan.pads, torch::tensor(plan.pad_list, at::kLong)));
-    CHECK(plan.windows * plan.places == windows.size(0) / 3);
+    CHECK(plan.windows * plan.slots == windows.size(0) / 3);
   }
 }
 
@@ -81,7 +81,7 @@ TEST_CASE("windows: gradients are those of the slow way", "[nn][property]") {
     return torch::autograd::grad({(windows * weight).sum()}, {leaf})[0];
   };
   CHECK(at::equal(gradient(true), gradient(false)));
-  const at::Tensor windows = torch::rand({2 * plan.windows * plan.places, 3}).set_requires_grad(true);
+  const at::Tensor windows = torch::rand({2 * plan.windows * plan.slots, 3}).set_requires_grad(true);
   const at::Tensor weight = torch::rand({2 * 9 * 12, 3});
   const at::Tensor back = torch::autograd::grad({(nn::from_windows(windows, plan) * weight).sum()}, {windows})[0];
   CHECK(at::equal(back, nn::to_windows(weight, plan)));  // padding gets nothing

@@ -1,5 +1,6 @@
 #include "lib/train/optimizer.h"
 
+#include <torch/nn/modules/normalization.h>
 #include <torch/types.h>
 
 #include <map>
@@ -36,7 +37,7 @@ struct Mixed : torch::nn::Module {
   Mixed() {
     register_module("bottom_up", nn::Conv(nn::ConvImpl::Options{.in = 2, .out = 2, .bias = false, .norm = nn::NormKind::kBatch}));
     register_module("linear", nn::Linear(2, 2));
-    register_module("norm", nn::GroupNorm(1, 2));
+    register_module("norm", torch::nn::GroupNorm(1, 2));
     register_module("tables", std::make_shared<TablesImpl>());
     register_parameter("frozen", torch::ones({2}), /*requires_grad=*/false);
   }

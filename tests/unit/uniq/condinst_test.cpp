@@ -31,7 +31,7 @@ TEST_CASE("uniq: pixels of an instance without a query lie around its own middle
       sample_pixels(*batch.segmenter, batch.encoded.mask_features, truth, batch.queries, {}, {}, 0, 0);
   const at::Tensor rows = at::nonzero(pixels.instance_id == 101).flatten();
   REQUIRE(rows.size(0) == 1);
-  CHECK(pixels.pixels.place[rows[0].item<int64_t>()].equal(torch::tensor({24.0f, 40.0f, 0.0f})));
+  CHECK(pixels.pixels.anchor[rows[0].item<int64_t>()].equal(torch::tensor({24.0f, 40.0f, 0.0f})));
 }
 
 TEST_CASE("uniq: CondInst's equivariance loss lives in the frame of g(I)", "[uniq][property]") {
@@ -89,7 +89,7 @@ TEST_CASE("uniq: a memory of 100 000 entries meets 500 dynamic queries in less t
   queries.vectors = (test::noise(1, {q, 169}) * 0.3).requires_grad_();
   queries.image = queries.instance = queries.label = torch::zeros({q}, at::kLong);
   queries.score = torch::zeros({q});
-  queries.place = test::noise(2, {q, 3}) * torch::tensor({100.0f, 100.0f, 0.0f});
+  queries.anchor = test::noise(2, {q, 3}) * torch::tensor({100.0f, 100.0f, 0.0f});
   PixelBatch memory;
   memory.pixels = {test::noise(3, {p, 8}), test::noise(4, {p, 2}) * 100, test::noise(5, {p, 3}) * torch::tensor({100.0f, 100.0f, 0.0f})};
   memory.image_id = torch::ones({p}, at::kLong);

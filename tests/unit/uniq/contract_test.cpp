@@ -5,9 +5,11 @@
 #include "lib/uniq/memory.h"
 #include "tests/support/catch.h"
 #include "tests/unit/model/parity.h"
+#include "tests/unit/model/tiny_segmenters.h"
 #include "tests/unit/uniq/support.h"
 
-// What the method asks of every segmenter in the registry. One that is added there needs a row here.
+// What the method asks of every segmenter in the registry. One that is added there needs a row here. What the contract
+// asks of it is in tests/unit/model/contract_test.cpp.
 
 namespace {
 
@@ -15,31 +17,18 @@ using namespace iuq;
 using namespace iuq::test;
 
 struct Row {
-  const char* config;
   std::vector<std::string> query_branch;    // parameters that make the queries, by prefix
   std::vector<std::string> feature_branch;  // parameters that only the mask features depend on
 };
 
-constexpr const char* kBackbone = R"("backbone": {"name": "resnet10", "width": 8, "norm": "frozen", "freeze": 0})";
-
 const std::map<std::string, Row>& rows() {
   static const std::map<std::string, Row> table = {
-      {"condinst",
-       {R"("channels": 16, "head_convs": 1, "groups": 4, "mask_channels": 16, "mask_convs": 1, "sizes": [32, 64, 128, 256])",
-        {"controller."}, {"mask_branch."}}},
+      {"condinst", {{"controller."}, {"mask_branch."}}},
       {"mask2former",
-       {R"("width": 16, "embedding": 12, "groups": 4, "heads": 2, "encoder_layers": 1, "encoder_ffn": 16, "queries": 8,
-           "decoder_layers": 3, "decoder_ffn": 16, "loss_points": 256)",
-        {"sem_seg_head.predictor.mask_embed.", "sem_seg_head.predictor.query_feat."},
+       {{"sem_seg_head.predictor.mask_embed.", "sem_seg_head.predictor.query_feat."},
         {"sem_seg_head.pixel_decoder.mask_features."}}},
-      {"solov2",
-       {R"("channels": 16, "head_channels": 16, "head_convs": 1, "mask_channels": 16, "embedding": 16, "groups": 4,
-           "grids": [8, 8, 6, 4, 4], "scales": [1, 32, 16, 64, 32, 96, 64, 128, 96, 2048])",
-        {"ins_head.kernel_tower.", "ins_head.kernel_pred."}, {"mask_head."}}},
-      {"sotr",
-       {R"("channels": 16, "depth": 1, "heads": 2, "head_width": 8, "mask_channels": 16, "embedding": 16, "groups": 4,
-           "grids": [8, 8, 6, 4, 4], "scales": [1, 32, 16, 64, 32, 96, 64, 128, 96, 2048])",
-        {"cate_head.kernel_pred.", "cate_head.transformer."}, {"mask_head."}}},
+      {"solov2", {{"ins_head.kernel_tower.", "ins_head.kernel_pred."}, {"mask_head."}}},
+      {"sotr", {{"cate_head.kernel_pred.", "cate_head.transformer."}, {"mask_head."}}},
   };
   return table;
 }
@@ -51,21 +40,20 @@ struct Setting {
   model::Encoded encoded;
   model::Queries queries;
 
-  Setting(const std::string& name, const Row& row) {
-    const std::string text = std::string("{\"name\": \"") + name + "\", " + kBackbone + ", " + row.config + "}";
-    segmenter = model::make_segmenter(json::parse(text), 3, 1);
+  explicit Setting(const std::string& name) {
+    segmenter = model::make_segmenter(tiny_segmenters().at(name), 3, 1);
     fill_segmenter(*segmenter);
     encoded = segmenter->encode(segmenter->backbone(noise(4, {2, 3, 64, 96})), {{64, 96}, {{64, 96}, {64, 96}}});
     queries = segmenter->assign(encoded, truth);
   }
 };
 
-// All cells of a map [D, H, W] as loose pixels of an instance at `place` [3].
-model::PixelSet pixels_of(const at::Tensor& map, const at::Tensor& place, int64_t stride) {
+// All cells of a map [D, H, W] as loose pixels of an instance at `anchor` [3].
+model::PixelSet pixels_of(const at::Tensor& map, const at::Tensor& anchor, int64_t stride) {
   const int64_t height = map.size(1), width = map.size(2);
   const at::Tensor x = (torch::arange(width) * stride).repeat({height});
   const at::Tensor y = (torch::arange(height) * stride).repeat_interleave(width);
-  return {map.flatten(1).t(), at::stack({x, y}, 1).to(at::kFloat), place.unsqueeze(0).expand({height * width, 3})};
+  return {map.flatten(1).t(), at::stack({x, y}, 1).to(at::kFloat), anchor.unsqueeze(0).expand({height * width, 3})};
 }
 
 }  // namespace
@@ -77,11 +65,11 @@ TEST_CASE("contract: every segmenter has a row", "[uniq][property]") {
   }
 }
 
-TEST_CASE("contract: loose pixels of a query's map, with the query's place, have the map's logits", "[uniq][property]") {
+TEST_CASE("contract: loose pixels of a query's map, with the query's anchor, have the map's logits", "[uniq][property]") {
   for (const auto& [name, row] : rows()) {
     CAPTURE(name);
     const torch::NoGradGuard guard;
-    Setting s(name, row);
+    Setting s(name);
     REQUIRE(s.queries.count() >= 6);
     const at::Tensor maps = s.segmenter->mask_logits(s.queries, s.encoded.mask_features);  // [Q, H, W]
     const double size = maps.abs().mean().item<double>();
@@ -89,7 +77,7 @@ TEST_CASE("contract: loose pixels of a query's map, with the query's place, have
     for (int64_t q = 0; q < s.queries.count(); ++q) {
       CAPTURE(q);
       const at::Tensor map = s.encoded.mask_features[s.queries.image[q].item<int64_t>()];
-      const auto pixels = pixels_of(map, s.queries.place[q], s.segmenter->mask_stride());
+      const auto pixels = pixels_of(map, s.queries.anchor[q], s.segmenter->mask_stride());
       const at::Tensor loose = s.segmenter->pixel_logits(s.queries, pixels)[q];
       REQUIRE((loose - maps[q].flatten()).abs().max().item<double>() <= 1e-4 * size);
     }
@@ -99,7 +87,7 @@ TEST_CASE("contract: loose pixels of a query's map, with the query's place, have
 TEST_CASE("contract: the inter-scene gradient reaches what makes the queries, never the memory", "[uniq][property]") {
   for (const auto& [name, row] : rows()) {
     CAPTURE(name);
-    Setting s(name, row);
+    Setting s(name);
     uniq::PixelBatch memory = uniq::sample_pixels(*s.segmenter, s.encoded.mask_features, s.truth, s.queries, {}, {}, 0, 0);
     REQUIRE(memory.count() > 0);
     CHECK_FALSE(memory.pixels.embeddings.requires_grad());

@@ -84,3 +84,28 @@ TEST_CASE("equivariance: no instance in g(I) gives 0 with a graph", "[uniq][erro
   REQUIRE(loss.item<double>() == 0);
   loss.backward();
 }
+
+TEST_CASE("equivariance: a batch that is not of pairs is refused by name, and targets of the whole batch go with no half",
+          "[uniq][error]") {
+  Pair pair(view::ViewTransform::flip_x({64, 64}, view::Alignment::kStrided));
+  const test::TinyBatch whole = pair.batch;
+  const auto refuses = [&](const char* what) {
+    CHECK_THROWS_WITH(pair.loss("backbone"), Catch::Contains(what));
+    pair.batch = whole;
+  };
+  auto& b = pair.batch;
+  b.backbone[1] = b.backbone[1].slice(0, 1);
+  refuses("backbone must be [2, *, *, *] float32, but is [1, ");
+  b.encoded.mask_features = b.encoded.mask_features.slice(1, 1);
+  refuses("mask_features must be [2, 16, *, *] float32");
+  b.truth.pop_back();
+  refuses("truth must be 2 long, but is 1 long");
+  b.queries.label = b.queries.label.to(at::kFloat);
+  refuses("queries.label must");
+  // The loss looks at queries alone: their batch's targets are not needed for it, and stay as they are.
+  REQUIRE(b.queries.targets != nullptr);
+  const double loss = pair.loss("backbone").item<double>();
+  CHECK(b.queries.targets == whole.queries.targets);
+  b.queries.targets = nullptr;
+  CHECK(pair.loss("backbone").item<double>() == loss);
+}

@@ -1,6 +1,7 @@
 #include "lib/uniq/inter_scene.h"
 
 #include <cmath>
+#include <functional>
 
 #include "tests/support/catch.h"
 #include "tests/unit/uniq/support.h"
@@ -21,7 +22,7 @@ struct Setting {
     queries.vectors = (test::noise(seed, {q, 16}) * scale).requires_grad_();
     queries.image = queries.instance = queries.label = torch::zeros({q}, at::kLong);
     queries.score = torch::zeros({q});
-    queries.place = torch::zeros({q, 3});
+    queries.anchor = torch::zeros({q, 3});
     query_image = ids(q, 3);
     pixels.pixels = {test::noise(seed + 1, {p, 16}), torch::zeros({p, 2}), torch::zeros({p, 3})};
     pixels.image_id = ids(p, 5);
@@ -95,4 +96,20 @@ TEST_CASE("inter-scene: blocks do not change the loss", "[uniq][property]") {
   const at::Tensor foreign = s.query_image.unsqueeze(1) != s.pixels.image_id.unsqueeze(0);
   const at::Tensor terms = 0.75 * at::sigmoid(x).pow(2) * at::softplus(x) * foreign;
   REQUIRE(whole.item<double>() == Approx((terms.sum() / foreign.sum()).item<double>()).epsilon(1e-4));
+}
+
+TEST_CASE("inter-scene: tensors of another shape or type are refused by name", "[uniq][error]") {
+  const auto refuses = [](const char* what, const std::function<void(Setting&)>& change) {
+    Setting s(4, 30, 9, 1.0f);
+    change(s);
+    CHECK_THROWS_WITH(inter_scene_loss(*s.segmenter, s.queries, s.query_image, s.pixels, {}, 0, 0), Catch::Contains(what));
+  };
+  refuses("queries.vectors must be [*, 16] float32, but is [4, 15] float32",
+          [](Setting& s) { s.queries.vectors = s.queries.vectors.slice(1, 1); });
+  refuses("queries.image must", [](Setting& s) { s.queries.image = s.queries.image.to(at::kInt); });
+  refuses("query_image_id must be [4] int64", [](Setting& s) { s.query_image = s.query_image.slice(0, 1); });
+  refuses("pixels.embeddings must be [*, 16] float32", [](Setting& s) { s.pixels.pixels.embeddings = torch::zeros({30, 8}); });
+  refuses("pixels.position must", [](Setting& s) { s.pixels.pixels.position = torch::zeros({30, 3}); });
+  refuses("pixels.image_id must", [](Setting& s) { s.pixels.image_id = s.pixels.image_id.to(at::kFloat); });
+  refuses("pixels.category must", [](Setting& s) { s.pixels.category = at::Tensor(); });
 }

@@ -18,7 +18,7 @@ PixelBatch rows(int64_t first, int64_t count) {
   const at::Tensor r = torch::arange(first, first + count, at::kLong);
   batch.pixels.embeddings = r.to(at::kFloat).unsqueeze(1).expand({count, 4}).contiguous();
   batch.pixels.position = torch::zeros({count, 2}, at::kFloat);
-  batch.pixels.place = torch::zeros({count, 3}, at::kFloat);
+  batch.pixels.anchor = torch::zeros({count, 3}, at::kFloat);
   batch.image_id = batch.instance_id = batch.category = r;
   return batch;
 }

@@ -1,0 +1,35 @@
+#include "lib/uniq/instance_pixels.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace iuq::uniq {
+
+std::vector<int64_t> cells_of(const at::Tensor& cells, int64_t n) {
+  std::vector<int64_t> own;
+  const bool* const bits = cells.data_ptr<bool>() + n * cells.size(1);
+  for (int64_t c = 0; c < cells.size(1); ++c) {
+    if (bits[c]) own.push_back(c);
+  }
+  return own;
+}
+
+InstanceAnchors::InstanceAnchors(const model::Queries& queries, std::vector<int64_t> best)
+    : anchors_(queries.anchor.to(at::kCPU).contiguous()), best_(std::move(best)) {}
+
+Anchor InstanceAnchors::of(int64_t instance, const std::vector<int64_t>& cells, int64_t width, int64_t stride) const {
+  const int64_t query = best_[static_cast<size_t>(instance)];
+  if (query >= 0) {
+    const float* const anchor = anchors_.data_ptr<float>() + 3 * query;
+    return {anchor[0], anchor[1], anchor[2]};
+  }
+  double x = 0, y = 0;
+  for (const int64_t cell : cells) {
+    x += static_cast<double>(cell % width * stride);
+    y += static_cast<double>(cell / width * stride);
+  }
+  const double count = std::max(1.0, static_cast<double>(cells.size()));
+  return {static_cast<float>(x / count), static_cast<float>(y / count), 0};
+}
+
+}  // namespace iuq::uniq

@@ -1,0 +1,34 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <array>
+#include <cstdint>
+#include <vector>
+
+#include "lib/model/batch.h"
+
+// What sampling for the memory and mining share.
+namespace iuq::uniq {
+
+/// The cells of instance n, ascending: cells [N, H*W] bool on the CPU, contiguous -> flat indices.
+std::vector<int64_t> cells_of(const at::Tensor& cells, int64_t n);
+
+/// x, y in input pixels and level, as in model::Queries.
+using Anchor = std::array<float, 3>;
+
+/// Where the instances of one image lie for segmenters whose masks depend on position: on the anchor of their best-scoring
+/// query, and without one on the centroid of their cells at level 0. Source: models.md 9.4, option A.
+class InstanceAnchors {
+ public:
+  /// `best`: best_queries() of the image.
+  InstanceAnchors(const model::Queries& queries, std::vector<int64_t> best);
+  /// `cells`: those the centroid is of, flat indices on a map of `width` columns and `stride` input pixels per cell.
+  Anchor of(int64_t instance, const std::vector<int64_t>& cells, int64_t width, int64_t stride) const;
+
+ private:
+  at::Tensor anchors_;  // [Q, 3] on the CPU
+  std::vector<int64_t> best_;
+};
+
+}  // namespace iuq::uniq
