@@ -9,7 +9,6 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
-#include "lib/base/config.h"
 #include "lib/base/digest.h"
 #include "lib/base/error.h"
 #include "lib/base/log.h"

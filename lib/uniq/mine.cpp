@@ -6,10 +6,8 @@
 #include <array>
 #include <cmath>
 #include <limits>
-#include <nlohmann/json.hpp>
 #include <optional>
 
-#include "lib/base/config.h"
 #include "lib/base/error.h"
 #include "lib/base/progress.h"
 #include "lib/base/rng.h"

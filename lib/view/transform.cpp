@@ -5,7 +5,6 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
-#include "lib/base/config.h"
 #include "lib/base/error.h"
 
 namespace iuq::view {

@@ -6,6 +6,7 @@
 #include <nlohmann/json_fwd.hpp>
 #include <string>
 
+#include "lib/base/config_fields.h"
 #include "lib/base/rng.h"
 
 namespace iuq::view {
