@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <sstream>
 #include <type_traits>
 
 #include "lib/base/config.h"
@@ -81,18 +82,25 @@ std::string compact(const json& value) {
   return "[" + text + "]";
 }
 
+// Lines of at most kCommentWidth, if words allow.
 void append_comment(std::string& out, const std::string& text, const std::string& indent) {
-  size_t start = 0;
-  while (start < text.size()) {
-    size_t end = text.size();
-    if (end - start > kCommentWidth) {
-      const size_t space = text.rfind(' ', start + kCommentWidth);
-      end = space == std::string::npos || space <= start ? text.find(' ', start) : space;
-      if (end == std::string::npos) end = text.size();
+  std::istringstream words(text);
+  std::string line, word;
+  while (words >> word) {
+    if (!line.empty() && line.size() + 1 + word.size() > kCommentWidth) {
+      out += indent + "// " + line + "\n";
+      line.clear();
     }
-    out += indent + "// " + text.substr(start, end - start) + "\n";
-    start = end + 1;
+    line += (line.empty() ? "" : " ") + word;
   }
+  if (!line.empty()) out += indent + "// " + line + "\n";
+}
+
+void append_doc(std::string& out, const ConfigDoc& doc, const std::string& indent) {
+  const std::string values = doc.values.empty() ? "" : "(" + doc.values + ")";
+  const bool fits = doc.about.size() + 1 + values.size() <= kCommentWidth;
+  append_comment(out, fits ? doc.about + " " + values : doc.about, indent);
+  if (!fits) append_comment(out, values, indent);
 }
 
 void append_object(std::string& out, const json& object, const std::vector<ConfigDoc>& docs, const std::string& indent) {
@@ -104,7 +112,7 @@ void append_object(std::string& out, const json& object, const std::vector<Confi
     const json& value = object.at(doc.key);
     out += separator;
     separator = ",\n";
-    append_comment(out, doc.text, inner);
+    append_doc(out, doc, inner);
     out += inner + json(doc.key).dump() + ": ";
     if (value.is_object()) append_object(out, value, doc.fields, inner);
     else out += compact(value);
@@ -202,22 +210,19 @@ void read_names(const ConfigFields& fields, const std::function<void(const json&
 }
 
 ConfigDoc describe_fields(const char* key, const ConfigFields& defaults) {
-  ConfigDoc section{key, "", {}};
+  ConfigDoc section{key, "", "", {}};
   for (const ConfigField& field : defaults) {
     if (const auto* inner = std::get_if<InnerSection>(&field.value)) {
       ConfigDoc doc = describe_fields(field.key, inner->fields());
-      doc.text = field.about;
+      doc.about = field.about;
       section.fields.push_back(std::move(doc));
       continue;
     }
     const std::string range = range_text(field);
     const std::string standard =
         std::holds_alternative<const char*>(field.value) ? "" : "default " + compact(value_of(field));
-    std::string text = field.about;
-    if (!range.empty() || !standard.empty()) {
-      text += cat(" (", range, range.empty() || standard.empty() ? "" : "; ", standard, ")");
-    }
-    section.fields.push_back({field.key, text, {}});
+    const char* separator = range.empty() || standard.empty() ? "" : "; ";
+    section.fields.push_back({field.key, field.about, range + separator + standard, {}});
   }
   return section;
 }

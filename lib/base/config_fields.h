@@ -62,7 +62,8 @@ struct ConfigField {
 /// What people are told about a field or a section.
 struct ConfigDoc {
   std::string key;
-  std::string text;               // "optimiser steps (>= 1; default 90000)"
+  std::string about;              // "optimiser steps"
+  std::string values;             // ">= 1; default 90000"; empty for a section
   std::vector<ConfigDoc> fields;  // of a section
 };
 

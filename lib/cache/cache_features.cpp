@@ -89,8 +89,8 @@ void write_image(const CacheJob& job, const Backbone& backbone, const at::Tensor
 
 ConfigFields CacheConfig::fields() {
   return {
-      {"views", &views, "per image: the image as it is, mirrored, then drawn from section \"view\"", Range::closed(1, 64)},
-      {"dtype", &dtype, "of the stored features; \"bfloat16\" has the larger range",
+      {"views", &views, "views per image: the image as it is, mirrored, then drawn from section \"view\"", Range::closed(1, 64)},
+      {"dtype", &dtype, "number type of the stored features; \"bfloat16\" has the larger range",
        Range::one_of({"float16", "bfloat16", "float32"})},
       {"gzip", &gzip, "0 stores features as they are; 1..9 compresses to about half, and reads far slower",
        Range::closed(0, 9)},

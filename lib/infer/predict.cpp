@@ -160,7 +160,7 @@ void run(const PredictJob& job, const data::Dataset& dataset, Predictor& predict
 
 ConfigFields PredictConfig::fields() {
   return {
-      {"max_detections", &max_detections, "per image; 300 for LVIS", Range::at_least(1)},
+      {"max_detections", &max_detections, "detections per image, at most; 300 for LVIS", Range::at_least(1)},
       {"score_threshold", &score_threshold, "detections below are not written", Range::closed(0, 1)},
       {"short_side", &short_side, "shorter image side in pixels, 32..8192; 0: the checkpoint's last",
        Range::closed(0, 8192)},

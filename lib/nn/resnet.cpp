@@ -62,13 +62,14 @@ void freeze(torch::nn::Module& module) {
 
 ConfigFields ResNetConfig::fields() {
   return {
-      {"name", &name, "of the network: basic blocks up to resnet34, bottlenecks above", Range::one_of(names())},
+      {"name", &name, "which network: basic blocks up to resnet34, bottlenecks above", Range::one_of(names())},
       {"width", &width, "channels after the stem, a multiple of 8; 64 is the published size, less makes it tiny",
        Range::closed(8, 1024)},
       {"norm", &norm, "\"frozen\" for pretrained weights, \"batch\" for a random start",
        Range::one_of({"frozen", "batch"})},
       {"freeze", &freeze, "parts that do not train: 0 none, 1 stem, 2 stem and res2, ... 5 all", Range::closed(0, 5)},
-      {"stride_in_1x1", &stride_in_1x1, "true for MSRA/Caffe weights, false for torchvision's (models.md 1.1)"},
+      // Source: models.md 1.1.
+      {"stride_in_1x1", &stride_in_1x1, "true for MSRA's and Caffe's weights, false for torchvision's"},
   };
 }
 

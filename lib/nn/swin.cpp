@@ -60,10 +60,10 @@ std::vector<std::string> SwinConfig::names() {
 
 ConfigFields SwinConfig::fields() {
   return {
-      {"name", &name, "of the published size", Range::one_of(names())},
+      {"name", &name, "which published size", Range::one_of(names())},
       {"embed", &embed, "channels of the first stage; each stage has twice those of the last", Range::closed(1, 1024)},
       {"depths", &depths, "blocks of the stages", Range::closed(0, 100).items(4)},
-      {"heads", &heads, "of the stages' attention; published sizes have 32 channels in each", Range::at_least(1).items(4)},
+      {"heads", &heads, "attention heads of the stages; published sizes have 32 channels in each", Range::at_least(1).items(4)},
       {"window", &window, "tokens per side of a window; 12 for swin_b and swin_l", Range::closed(2, 64)},
       {"drop_path", &drop_path,
        "chance that the last block is skipped in training; falls linearly to 0 at the first", Range::right_open(0, 1)},

@@ -15,7 +15,7 @@ ConfigFields JitterConfig::fields() {
       {"size", &size, "side of the square in pixels, a multiple of input.divisor; 0: off", Range::closed(0, 8192)},
       {"min_scale", &min_scale, "least factor; at 1 the image just fits into the square", Range::above(0)},
       {"max_scale", &max_scale, "greatest factor", Range::left_open(0, 10)},
-      {"pad_value", &pad_value, "of what lies right of and below the image, in all channels before normalisation",
+      {"pad_value", &pad_value, "value of what lies right of and below the image, in all channels before normalisation",
        Range::closed(0, 255)},
   };
 }
@@ -33,9 +33,9 @@ ConfigFields InputConfig::fields() {
       {"divisor", &divisor, "canvas sizes are multiples of it; itself a multiple of 32", Range::at_least(32)},
       {"flip", &flip, "probability of a mirrored image in end-to-end training", Range::closed(0, 1)},
       {"lsj", inner_section(lsj), "large-scale jittering, in end-to-end training, instead of short_side"},
-      {"order", &order, "of the channels", Range::one_of({"RGB", "BGR"})},
-      {"mean", &mean, "per channel in that order, of values 0..255", Range().items(3)},
-      {"std", &std, "standard deviations likewise", Range::above(0).items(3)},
+      {"order", &order, "order of the channels", Range::one_of({"RGB", "BGR"})},
+      {"mean", &mean, "mean per channel in that order, of values 0..255", Range().items(3)},
+      {"std", &std, "standard deviation per channel likewise", Range::above(0).items(3)},
   };
 }
 

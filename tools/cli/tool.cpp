@@ -174,7 +174,7 @@ void Tool::print_config_if_asked(const nlohmann::json& effective, const std::vec
   if (!print_config_ && !explain_config_) return;
   if (explain_config_) {
     std::vector<ConfigDoc> all;
-    if (effective.contains("seed")) all.push_back({"seed", "of every random stream (>= 0; default 0)", {}});
+    if (effective.contains("seed")) all.push_back({"seed", "seed of every random stream", ">= 0; default 0", {}});
     all.insert(all.end(), docs.begin(), docs.end());
     std::cout << explain_config(effective, all);
   } else {

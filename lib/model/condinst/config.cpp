@@ -11,15 +11,15 @@ ConfigFields CondInstConfig::fields() {
   return {
       {"name", "condinst", "which segmenter; another has other fields"},
       {"backbone", inner_section(backbone), "the network that makes the feature maps"},
-      {"channels", &channels, "of the FPN and of the towers of the box head", Range::at_least(1)},
-      {"head_convs", &head_convs, "layers in each tower", Range::at_least(1)},
-      {"groups", &groups, "of the towers' group norms, a divisor of channels", Range::at_least(1)},
-      {"mask_channels", &mask_channels, "inside the mask branch", Range::at_least(1)},
-      {"mask_convs", &mask_convs, "layers of its tower", Range::at_least(1)},
+      {"channels", &channels, "channels of the FPN and of the towers of the box head", Range::at_least(1)},
+      {"head_convs", &head_convs, "layers in each tower of the box head", Range::at_least(1)},
+      {"groups", &groups, "groups of the towers' group norms, a divisor of channels", Range::at_least(1)},
+      {"mask_channels", &mask_channels, "channels inside the mask branch", Range::at_least(1)},
+      {"mask_convs", &mask_convs, "layers of the mask branch's tower", Range::at_least(1)},
       {"embedding", &embedding, "D, width of the mask features", Range::at_least(1)},
       {"dynamic_channels", &dynamic_channels, "hidden width of the three dynamic layers", Range::at_least(1)},
       {"mask_out_stride", &mask_out_stride,
-       "of the mask loss and of predicted masks: 1, 2, 4 or 8 input pixels per cell", Range::closed(1, 8)},
+       "stride of the mask loss and of predicted masks: 1, 2, 4 or 8 input pixels per cell", Range::closed(1, 8)},
       {"sizes", &sizes,
        "largest box side distance of levels 0..3, ascending, and what coordinates are divided by, in input pixels; level 4 has "
        "twice the last",
@@ -31,11 +31,11 @@ ConfigFields CondInstConfig::fields() {
        "where pixels of other images lie for a query: \"overlay\" as if in its own image, \"own\" to their own instance, "
        "\"zero\" at the query",
        Range::one_of({"own", "overlay", "zero"})},
-      {"score_threshold", &score_threshold, "class score times centerness; below are dropped", Range::right_open(0, 1)},
+      {"score_threshold", &score_threshold, "detections whose class score times centerness is below are dropped", Range::right_open(0, 1)},
       {"level_candidates", &level_candidates, "boxes per level that enter suppression", Range::at_least(1)},
       {"nms_iou", &nms_iou, "boxes of one class that overlap more are suppressed", Range::left_open(0, 1)},
-      {"mask_threshold", &mask_threshold, "foreground probability", Range::open(0, 1)},
-      {"max_detections", &max_detections, "per image", Range::at_least(1)},
+      {"mask_threshold", &mask_threshold, "probability from which on a pixel is foreground", Range::open(0, 1)},
+      {"max_detections", &max_detections, "detections per image, at most", Range::at_least(1)},
   };
 }
 

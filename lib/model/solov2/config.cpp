@@ -10,20 +10,20 @@ ConfigFields GridConfig::with_grid_fields(const char* name, const ConfigFields& 
   ConfigFields fields = {
       {"name", name, "which segmenter; another has other fields"},
       {"backbone", inner_section(backbone), "the network that makes the feature maps"},
-      {"channels", &channels, "of the FPN", Range::at_least(1)},
-      {"mask_channels", &mask_channels, "inside the mask branch", Range::at_least(1)},
+      {"channels", &channels, "channels of the FPN", Range::at_least(1)},
+      {"mask_channels", &mask_channels, "channels inside the mask branch", Range::at_least(1)},
       {"embedding", &embedding, "D, width of kernels and mask features", Range::at_least(1)},
-      {"groups", &groups, "of every group norm", Range::at_least(1)},
+      {"groups", &groups, "groups of every group norm", Range::at_least(1)},
       {"grids", &grids, "cells per side, finest level first", Range::closed(1, 200).items(5)},
       {"scales", &scales, "lower and upper sqrt(width * height) of the instances of each level, in pixels", Range().items(10)},
       {"sigma", &sigma, "centre region as a share of the box", Range::left_open(0, 1)},
-      {"mask_weight", &mask_weight, "of the dice loss", Range::at_least(0)},
-      {"score_threshold", &score_threshold, "cells below are dropped", Range::right_open(0, 1)},
-      {"mask_threshold", &mask_threshold, "foreground probability", Range::open(0, 1)},
+      {"mask_weight", &mask_weight, "weight of the dice loss", Range::at_least(0)},
+      {"score_threshold", &score_threshold, "cells with a lower score are dropped", Range::right_open(0, 1)},
+      {"mask_threshold", &mask_threshold, "probability from which on a pixel is foreground", Range::open(0, 1)},
       {"nms_candidates", &nms_candidates, "masks that enter matrix NMS", Range::at_least(1)},
-      {"nms_sigma", &nms_sigma, "of the Gaussian decay in matrix NMS", Range::above(0)},
+      {"nms_sigma", &nms_sigma, "sigma of the Gaussian decay in matrix NMS", Range::above(0)},
       {"update_threshold", &update_threshold, "decayed scores below are dropped", Range::right_open(0, 1)},
-      {"max_detections", &max_detections, "per image", Range::at_least(1)},
+      {"max_detections", &max_detections, "detections per image, at most", Range::at_least(1)},
   };
   fields.insert(fields.end(), own.begin(), own.end());
   return fields;
@@ -37,7 +37,7 @@ void GridConfig::check_grid() const {
 
 ConfigFields Solov2Config::fields() {
   return with_grid_fields("solov2", {
-      {"head_channels", &head_channels, "of the category and kernel towers, a multiple of groups", Range::at_least(1)},
+      {"head_channels", &head_channels, "channels of the category and kernel towers, a multiple of groups", Range::at_least(1)},
       {"head_convs", &head_convs, "layers in each tower", Range::at_least(1)},
   });
 }

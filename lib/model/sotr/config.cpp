@@ -5,7 +5,7 @@ namespace iuq::model {
 ConfigFields SotrConfig::fields() {
   return with_grid_fields("sotr", {
       {"depth", &depth, "layers of the transformer", Range::closed(0, 100)},
-      {"heads", &heads, "of its attention", Range::at_least(1)},
+      {"heads", &heads, "heads of its attention", Range::at_least(1)},
       {"head_width", &head_width, "channels of one head", Range::at_least(1)},
   });
 }

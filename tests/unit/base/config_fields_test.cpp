@@ -40,7 +40,7 @@ struct Cart {
   ConfigFields fields() {
     return {{"name", "cart", "what moves"},
             {"open", &open, "without a roof"},
-            {"load", &load, "share of what it can carry, never all of it", Range::right_open(0, 1)},
+            {"load", &load, "share of what it can carry, never all of it, for the road is long and steep and wheels break easily", Range::right_open(0, 1)},
             {"axles", &axles, "where they are, in metres", Range::above(0).items(2)},
             {"wheel", inner_section(wheel), "each of the four"}};
   }
@@ -104,7 +104,7 @@ TEST_CASE("config fields: an explained config shows meaning, range and default, 
   cart.load = 0.25;
   cart.wheel = {"iron", 10};
   const json config = {{"seed", 7}, {"cart", cart}};
-  const std::string text = explain_config(config, {{"seed", "of chance", {}}, describe_section("cart", cart)});
+  const std::string text = explain_config(config, {{"seed", "of chance", "", {}}, describe_section("cart", cart)});
   REQUIRE(text == R"({
   // of chance
   "seed": 7,
@@ -113,7 +113,8 @@ TEST_CASE("config fields: an explained config shows meaning, range and default, 
     "name": "cart",
     // without a roof (default true)
     "open": true,
-    // share of what it can carry, never all of it (in [0, 1); default 0.5)
+    // share of what it can carry, never all of it, for the road is long and steep and wheels break easily
+    // (in [0, 1); default 0.5)
     "load": 0.25,
     // where they are, in metres (2 values, each > 0; default [1.0, 2.0])
     "axles": [1.0, 2.0],

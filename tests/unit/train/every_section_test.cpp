@@ -79,8 +79,8 @@ void check_range(const C& config, const std::string& name, const Range& range, T
   const T good = place;
   for (const json& bad : outside(range, place)) {
     place = bad.get<T>();
-    const std::string wanted = "config: \"" + name + "\" is " + bad.dump() + ", must be " + range.text(std::is_same_v<T, int64_t>);
-    CHECK(refusal(config) == wanted);
+    const std::string must = range.text(std::is_same_v<T, int64_t>);
+    CHECK(refusal(config) == "config: \"" + name + "\" is " + bad.dump() + ", must be " + must);
     place = good;
   }
 }
