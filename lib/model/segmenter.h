@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "lib/base/config_fields.h"
 #include "lib/model/batch.h"
 
 namespace iuq::nn {
@@ -109,5 +110,7 @@ std::shared_ptr<Segmenter> make_segmenter(const nlohmann::json& config, int64_t 
 std::vector<std::string> segmenter_names();
 /// The section with every default filled in, as it is stored in checkpoints.
 nlohmann::json effective_model_config(const nlohmann::json& config);
+/// What each field of it means.
+ConfigDoc describe_model_config(const nlohmann::json& config);
 
 }  // namespace iuq::model

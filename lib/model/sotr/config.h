@@ -5,16 +5,16 @@
 namespace iuq::model {
 
 /// Section "model" of the config when its "name" is "sotr". Defaults are the reference's (models.md 4). The transformer is as
-/// wide as the FPN.
+/// wide as the FPN. fields() says what each field means.
 struct SotrConfig : GridConfig {
-  int64_t depth = 12;       // layers of the transformer
-  int64_t heads = 8;        // of its attention
-  int64_t head_width = 32;  // channels of one
+  int64_t depth = 12;
+  int64_t heads = 8;
+  int64_t head_width = 32;
 
-  void read(ConfigReader& read);
-  nlohmann::json json() const;
+  ConfigFields fields();
+  void check() const;
+  friend void from_json(const nlohmann::json& j, SotrConfig& config) { read_section(j, config); }
+  friend void to_json(nlohmann::json& j, const SotrConfig& config) { write_section(j, config); }
 };
-void from_json(const nlohmann::json& j, SotrConfig& config);
-void to_json(nlohmann::json& j, const SotrConfig& config);
 
 }  // namespace iuq::model
