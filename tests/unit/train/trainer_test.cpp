@@ -106,7 +106,7 @@ TEST_CASE("train: a run that is stopped and resumed is the run that was not, byt
   REQUIRE(metrics_of(tiny.folder / "whole").size() == 2);
   CHECK(metrics_of(tiny.folder / "whole").at(1).at("losses").contains("inter"));
   CHECK(metrics_of(tiny.folder / "whole").at(1).at("losses").contains("equi"));
-  for (const int64_t stop : {1, 2, 3, 5}) {
+  for (const int64_t stop : {2, 5}) {  // within the first and the second line of the metrics, before and after a checkpoint
     CAPTURE(stop);
     const std::string name = cat("stopped", stop), output = tiny.folder / name;
     tiny.job.stop = stop_after(stop);
@@ -116,7 +116,7 @@ TEST_CASE("train: a run that is stopped and resumed is the run that was not, byt
     refusal(ErrorCode::kCannotCreate, [&] { tiny.run(name); });  // not without --resume
     REQUIRE(tiny.run(name, /*resume=*/true));
     same_run(tiny.folder / "whole", output);
-    if (stop == 5) continue;  // it went on after step 4
+    if (stop == 5) continue;  // its checkpoint of step 4 has been dropped
     for (const char* file : {"/model.safetensors", "/state.safetensors", "/state.json"}) {
       CHECK(read_bytes(checkpoint(output, 4) + file) == read_bytes(checkpoint(tiny.folder / "whole", 4) + file));
     }
@@ -199,7 +199,8 @@ TEST_CASE("train: a checkpoint with values that are not finite is refused with w
       Stopped::edit(path, name, with_nan);
       CHECK(contains(stopped.resume_refused(), name));
     }
-    // What it says to do helps: without this checkpoint the run starts anew.
+    if (part != "window") continue;
+    // What it says to do helps: without this checkpoint, which is the only one, the run starts anew.
     std::filesystem::remove_all(stopped.saved);
     CHECK(stopped.tiny.run("run", /*resume=*/true));
   }
