@@ -9,10 +9,10 @@
 namespace iuq::train {
 namespace {
 
-// The order with scenes that are confused with one another next to each other: after an image that opens a batch come its
-// confusable scenes, as far as the epoch still has them in the same bucket.
+// The order with hard negatives of one another in the same batch: after an image that opens a batch come its hard scenes, as
+// far as they are of the same bucket and have not been shown in this epoch.
 std::vector<int64_t> grouped(const std::vector<int64_t>& order, const std::function<int64_t(int64_t)>& bucket_of,
-                             int64_t images_per_batch, const Confusable& confusable) {
+                             int64_t images_per_batch, const HardScenes& hard_scenes) {
   std::unordered_map<int64_t, int64_t> left;  // image -> times still to come
   for (const int64_t image : order) ++left[image];
   std::map<int64_t, int64_t> open;  // bucket -> images in its unfinished batch
@@ -27,7 +27,7 @@ std::vector<int64_t> grouped(const std::vector<int64_t>& order, const std::funct
   for (const int64_t image : order) {
     if (left[image] == 0) continue;
     if (take(image) == 0) continue;
-    for (const int64_t other : confusable(image)) {
+    for (const int64_t other : hard_scenes(image)) {
       const auto it = left.find(other);
       if (it == left.end() || it->second == 0 || bucket_of(other) != bucket_of(image)) continue;
       if (take(other) == 0) break;
@@ -39,9 +39,9 @@ std::vector<int64_t> grouped(const std::vector<int64_t>& order, const std::funct
 }  // namespace
 
 BatchPlan::BatchPlan(data::EpochSampler sampler, std::function<int64_t(int64_t)> bucket_of, int64_t images_per_batch,
-                     Confusable confusable)
+                     HardScenes hard_scenes)
     : sampler_(std::move(sampler)), bucket_of_(std::move(bucket_of)), images_per_batch_(images_per_batch),
-      confusable_(std::move(confusable)) {
+      hard_scenes_(std::move(hard_scenes)) {
   IUQ_ASSERT(images_per_batch_ >= 1);
 }
 
@@ -57,7 +57,7 @@ void BatchPlan::plan_next_epoch() {
   ++epoch_;
   std::vector<int64_t> order;
   for (int64_t i = sampler_.epoch_length(epoch_); i > 0; --i) order.push_back(sampler_.at(next_position_++));
-  if (confusable_) order = grouped(order, bucket_of_, images_per_batch_, confusable_);
+  if (hard_scenes_) order = grouped(order, bucket_of_, images_per_batch_, hard_scenes_);
 
   const auto wanted = static_cast<size_t>(images_per_batch_);
   std::map<int64_t, std::vector<int64_t>> open, all;

@@ -18,9 +18,9 @@ namespace {
 
 uint64_t key(int64_t value) { return static_cast<uint64_t>(value); }
 
-// A pair (or single image) of a step gets its own random stream, by place in the batch: an image may come twice.
-Rng stream(const SourceOptions& options, const char* purpose, int64_t step, size_t place) {
-  return Rng(options.seed, purpose, key(step), place);
+// A pair (or single image) of a step gets its own random stream by its index in the batch, as an image may come twice.
+Rng stream(const SourceOptions& options, const char* purpose, int64_t step, size_t index) {
+  return Rng(options.seed, purpose, key(step), index);
 }
 
 int64_t bucket_number(view::Size canvas) { return canvas.height * 1000000 + canvas.width; }
@@ -76,13 +76,13 @@ class ImageSource : public BatchSource {
   }
 
  private:
-  view::Placement draw_placement(int64_t image, int64_t side, int64_t step, size_t place) const {
+  view::Placement draw_placement(int64_t image, int64_t side, int64_t step, size_t index) const {
     const data::Image& entry = options_.dataset.images()[static_cast<size_t>(image)];
-    const bool mirror = stream(options_, "mirror", step, place).uniform() < options_.input.flip;
+    const bool mirror = stream(options_, "mirror", step, index).uniform() < options_.input.flip;
     if (options_.input.lsj.size == 0) {
       return view::plain_placement(options_.input, {entry.height, entry.width}, side, mirror);
     }
-    Rng rng = stream(options_, "jitter", step, place);
+    Rng rng = stream(options_, "jitter", step, index);
     return view::draw_jitter(options_.input, {entry.height, entry.width}, mirror, rng);
   }
 

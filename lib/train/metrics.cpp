@@ -2,6 +2,7 @@
 
 #include <torch/types.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "lib/base/error.h"
@@ -16,15 +17,20 @@ constexpr const char* kNorm = "grad_norm";
 
 MetricsWindow::MetricsWindow(const std::string& saved) {
   const json state = json::parse(saved, nullptr, /*allow_exceptions=*/false);
-  if (!state.is_object()) throw Error(ErrorCode::kBadData, "the saved metrics window is not a JSON object");
-  steps_ = state.value("steps", int64_t{0});
-  const json sums = state.value("sums", json::array());
-  for (const json& item : sums) {
-    sums_.emplace_back(item.at(0).get<std::string>(), torch::tensor(item.at(1).get<double>(), at::kDouble));
+  const bool whole = state.is_object() && state.contains("steps") && state["steps"].is_number_integer() &&
+                     state.contains("sums") && state["sums"].is_array();
+  if (!whole) throw Error(ErrorCode::kBadData, "the saved metrics window is not an object with \"steps\" and \"sums\"");
+  steps_ = state["steps"];
+  for (const json& item : state["sums"]) {
+    const bool pair = item.is_array() && item.size() == 2 && item[0].is_string();
+    if (!pair || !item[1].is_number()) {  // a NaN is written as null
+      throw Error(ErrorCode::kBadData, cat("the saved metrics window holds ", item.dump(), " in place of a finite sum"));
+    }
+    sums_.emplace_back(item[0].get<std::string>(), torch::tensor(item[1].get<double>(), at::kDouble));
   }
 }
 
-void MetricsWindow::add(const model::Losses& terms, const at::Tensor& gradient_norm, int64_t images) {
+void MetricsWindow::add(const StepResult& result) {
   const auto put = [&](const std::string& name, const at::Tensor& value) {
     const at::Tensor wide = value.detach().to(at::kDouble);
     for (auto& [key, sum] : sums_) {
@@ -35,10 +41,10 @@ void MetricsWindow::add(const model::Losses& terms, const at::Tensor& gradient_n
     }
     sums_.emplace_back(name, wide);
   };
-  for (const auto& [name, value] : terms) put(name, value);
-  put(kNorm, gradient_norm);
+  for (const LossValue& loss : result.losses) put(loss.name, loss.weighted);
+  put(kNorm, result.gradient_norm);
   ++steps_;
-  images_ += images;
+  images_ += static_cast<int64_t>(result.image_ids.size());
 }
 
 json MetricsWindow::values() const {
@@ -52,6 +58,14 @@ bool MetricsWindow::is_finite() const {
     if (!std::isfinite(sum.item<double>())) return false;
   }
   return true;
+}
+
+void MetricsWindow::check_finite(int64_t step, const std::vector<int64_t>& image_ids) const {
+  if (is_finite()) return;
+  std::string ids;
+  for (const int64_t id : image_ids) ids += cat(ids.empty() ? "" : " ", id);
+  throw Error(ErrorCode::kBadData, cat("the loss is not finite at step ", step, " (", text(), "), images ", ids,
+                                       "; lower train.lr, lengthen train.warmup, or look at these images"));
 }
 
 std::string MetricsWindow::text() const {
@@ -81,6 +95,23 @@ json MetricsWindow::take() {
   return {{"losses", losses}, {"loss", total}, {kNorm, norm}};
 }
 
-std::string MetricsWindow::saved() const { return json({{"steps", steps_}, {"sums", values()}}).dump(); }
+std::string MetricsWindow::saved() const {
+  if (!is_finite()) throw Error(ErrorCode::kBadData, cat("the metrics are not finite (", text(), ")"));
+  return json({{"steps", steps_}, {"sums", values()}}).dump();
+}
+
+void MetricsLog::add(const std::string& name, Field field) { fields_.emplace_back(name, std::move(field)); }
+
+json MetricsLog::line(int64_t step) {
+  const double seconds = std::chrono::duration<double>(Clock::now() - since_).count();
+  const double rate = static_cast<double>(window_.images()) / std::max(seconds, 1e-9);
+  json line = window_.take();
+  line["step"] = step;
+  for (const auto& [name, field] : fields_) line[name] = field(step);
+  line["images_per_second"] = rate;
+  line["seconds"] = seconds;
+  since_ = Clock::now();
+  return line;
+}
 
 }  // namespace iuq::train

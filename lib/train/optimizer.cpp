@@ -152,7 +152,13 @@ void Optimizer::set_state(const std::vector<std::pair<std::string, at::Tensor>>&
     if (it->second.sizes() != like.sizes()) {
       throw Error(ErrorCode::kBadData, cat("the saved optimiser state \"", name, "\" has another shape"));
     }
-    return it->second.to(like.device()).clone();
+    const at::Tensor out = it->second.to(like.device()).clone();
+    saved.erase(it);
+    return out;
+  };
+  // A parameter that has had no gradient yet has no state, but never a part of it.
+  const auto refuse_half = [](const std::string& name) {
+    throw Error(ErrorCode::kBadData, cat("the saved optimiser state of \"", name, "\" is not whole"));
   };
   for (const auto& [name, parameter] : impl_->parameters) {
     if (impl_->config.optimizer == "sgd") {
@@ -165,13 +171,17 @@ void Optimizer::set_state(const std::vector<std::pair<std::string, at::Tensor>>&
       const at::Tensor average = take("exp_avg." + name, parameter);
       const at::Tensor square = take("exp_avg_sq." + name, parameter);
       const at::Tensor step = take("step." + name, torch::zeros({1}, at::kLong));
-      if (!average.defined() || !square.defined() || !step.defined()) continue;
+      if (!average.defined() && !square.defined() && !step.defined()) continue;
+      if (!average.defined() || !square.defined() || !step.defined()) refuse_half(name);
       auto fresh = std::make_unique<torch::optim::AdamWParamState>();
       fresh->exp_avg(average);
       fresh->exp_avg_sq(square);
       fresh->step(step.item<int64_t>());
       impl_->optimizer->state()[state_key(parameter)] = std::move(fresh);
     }
+  }
+  if (!saved.empty()) {
+    throw Error(ErrorCode::kBadData, cat("the saved optimiser state \"", saved.begin()->first, "\" is of no parameter of this model"));
   }
 }
 

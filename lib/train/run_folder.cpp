@@ -1,12 +1,11 @@
 #include "lib/train/run_folder.h"
 
-#include <torch/types.h>
-
 #include <algorithm>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "lib/base/error.h"
 #include "lib/base/log.h"
@@ -14,16 +13,11 @@
 #include "lib/io/folder_lock.h"
 #include "lib/io/json_file.h"
 #include "lib/io/provenance.h"
-#include "lib/io/safetensors.h"
 #include "lib/model/checkpoint.h"
-#include "lib/model/tensor_bridge.h"
 
 namespace iuq::train {
 namespace fs = std::filesystem;
 namespace {
-
-constexpr const char* kOptimizer = "optimizer/";
-constexpr const char* kMemory = "memory/";
 
 std::vector<std::string> checkpoints_in(const std::string& folder) {
   std::vector<std::string> found;
@@ -40,7 +34,12 @@ std::vector<std::string> checkpoints_in(const std::string& folder) {
 std::string unfinished_digest(const std::string& folder) {
   const auto checkpoints = checkpoints_in(folder + "/checkpoints");
   if (checkpoints.empty()) return "";
-  return io::read_json(checkpoints.back() + "/state.json").value("digest", "");
+  const nlohmann::json state = io::read_json(checkpoints.back() + "/state.json");
+  if (!state.is_object() || !state.contains("digest") || !state["digest"].is_string()) {
+    throw Error(ErrorCode::kBadData, cat("\"", checkpoints.back(), "/state.json\" has no text \"digest\"; delete this folder, or "
+                                         "start again with --force"));
+  }
+  return state["digest"];
 }
 
 }  // namespace
@@ -78,6 +77,7 @@ bool RunFolder::prepare(const io::Provenance& provenance, bool resume, bool forc
 }
 
 void RunFolder::begin() {
+  if (std::exchange(begun_, true)) return;
   io::make_folders(path_ + "/checkpoints");
   lock();
   if (!latest_checkpoint()) {
@@ -91,40 +91,20 @@ std::optional<std::string> RunFolder::latest_checkpoint() const {
   return found.empty() ? std::nullopt : std::optional(found.back());
 }
 
-TrainState RunFolder::load_state(const std::string& checkpoint) const {
-  TrainState state;
-  const nlohmann::json header = io::read_json(checkpoint + "/state.json");
-  if (!header.contains("step") || !header["step"].is_number_integer()) {
-    throw Error(ErrorCode::kBadData, cat("\"", checkpoint, "/state.json\" has no integer \"step\""));
-  }
-  state.step = header["step"];
-  state.window = header.value("window", "{}");
-  const io::TensorFile file = io::read_safetensors(checkpoint + "/state.safetensors");
-  for (const auto& [name, data] : file.tensors) {
-    const auto take = [&, &name = name, &data = data](const std::string& prefix, NamedTensors& into) {
-      if (name.rfind(prefix, 0) == 0) into.emplace_back(name.substr(prefix.size()), model::to_tensor(data));
-    };
-    take(kOptimizer, state.optimizer);
-    take(kMemory, state.memory);
-  }
-  return state;
-}
-
-void RunFolder::save_checkpoint(const TrainState& state, const nlohmann::json& provenance, int64_t keep,
-                                const std::function<void(const std::string&)>& write_model) {
+void RunFolder::save_checkpoint(int64_t step, int64_t keep, const std::function<void(const std::string& folder)>& write) {
   char name[32];
-  std::snprintf(name, sizeof name, "step-%08lld", static_cast<long long>(state.step));
+  std::snprintf(name, sizeof name, "step-%08lld", static_cast<long long>(step));
   const std::string final_path = path_ + "/checkpoints/" + name;
   const std::string temp_path = final_path + ".tmp";
   std::error_code error;
   fs::remove_all(temp_path, error);
   io::make_folders(temp_path);
-  write_model(temp_path + "/model.safetensors");
-  io::TensorFile file;
-  for (const auto& [key, tensor] : state.optimizer) file.tensors.emplace_back(kOptimizer + key, model::to_tensor_data(tensor));
-  for (const auto& [key, tensor] : state.memory) file.tensors.emplace_back(kMemory + key, model::to_tensor_data(tensor));
-  io::write_safetensors(temp_path + "/state.safetensors", file);
-  io::write_json(temp_path + "/state.json", {{"step", state.step}, {"digest", provenance.at("digest")}, {"window", state.window}});
+  try {
+    write(temp_path);
+  } catch (...) {
+    fs::remove_all(temp_path, error);
+    throw;
+  }
   io::write_text(temp_path + "/DONE", "");
   fs::remove_all(final_path, error);
   fs::rename(temp_path, final_path, error);

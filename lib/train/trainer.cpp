@@ -1,18 +1,11 @@
 #include "lib/train/trainer.h"
 
-#include <torch/types.h>
-
-#include <algorithm>
-#include <chrono>
-#include <cmath>
 #include <memory>
 #include <nlohmann/json.hpp>
 
 #include "lib/base/error.h"
 #include "lib/base/log.h"
 #include "lib/base/progress.h"
-#include "lib/base/rng.h"
-#include "lib/base/signals.h"
 #include "lib/cache/cache_features.h"
 #include "lib/cache/feature_store.h"
 #include "lib/data/annotations.h"
@@ -20,14 +13,16 @@
 #include "lib/io/provenance.h"
 #include "lib/io/safetensors.h"
 #include "lib/model/checkpoint.h"
-#include "lib/nn/stochastic.h"
 #include "lib/train/batch_source.h"
+#include "lib/train/foreign_pixels.h"
+#include "lib/train/loop.h"
+#include "lib/train/loss.h"
 #include "lib/train/metrics.h"
+#include "lib/train/mined.h"
 #include "lib/train/optimizer.h"
 #include "lib/train/run_folder.h"
-#include "lib/uniq/equivariance.h"
-#include "lib/uniq/inter_scene.h"
-#include "lib/uniq/memory.h"
+#include "lib/train/state.h"
+#include "lib/train/step.h"
 #include "lib/uniq/negatives.h"
 
 namespace iuq::train {
@@ -53,7 +48,19 @@ io::Provenance provenance_of(const TrainJob& job, const cache::FeatureStore* sto
   return provenance;
 }
 
-/// One run: the model, its optimiser, the memory, and the loop over them.
+// The steps done, as a checkpoint states them.
+int64_t steps_of(const SavedPart& saved, int64_t most) {
+  const bool whole = saved.value.is_number_integer() && saved.value >= 0 && saved.value <= most;
+  if (!whole) throw Error(ErrorCode::kBadData, cat("\"step\" is ", saved.value.dump(), ", not an integer in 0..", most));
+  return saved.value;
+}
+
+MetricsWindow window_of(const SavedPart& saved) {
+  if (!saved.value.is_string()) throw Error(ErrorCode::kBadData, "\"window\" is not a text");
+  return MetricsWindow(saved.value.get<std::string>());
+}
+
+/// One run, put together: what the step needs, what a checkpoint keeps, and what happens every so many steps.
 class Trainer {
  public:
   Trainer(const TrainJob& job, const data::Dataset& dataset, std::shared_ptr<const cache::FeatureStore> store,
@@ -62,15 +69,12 @@ class Trainer {
 
  private:
   void load_initial_weights();
-  void take_features();
-  void resume_from(const std::string& checkpoint);
+  void freeze_backbone();
+  void list_state();
+  StateFile model_file();
   BatchPlan plan(const BatchSource& source) const;
-  void step(const Batch& batch);
-  void add_uniq_terms(const Batch& batch, const model::FeaturePyramid& features, const model::Encoded& encoded,
-                      const model::Queries& queries, model::Losses& terms);
-  void check_finite(const Batch& batch) const;
-  void write_line(double seconds);
-  void save_checkpoint();
+  void add_hooks(Loop& loop, MetricsLog& log, Progress& progress);
+  void save_checkpoint(const Moment& at) const;
   void write_model(const std::string& path) const;
 
   const TrainJob& job_;
@@ -82,9 +86,10 @@ class Trainer {
   view::InputConfig input_;
   std::shared_ptr<model::Segmenter> segmenter_;
   std::unique_ptr<Optimizer> optimizer_;
-  std::unique_ptr<uniq::PixelMemory> memory_;
+  std::unique_ptr<ForeignPixels> foreign_;  // null unless a term uses the memory
   MetricsWindow window_;
   int64_t step_ = 0;  // steps done
+  State state_;
 };
 
 Trainer::Trainer(const TrainJob& job, const data::Dataset& dataset, std::shared_ptr<const cache::FeatureStore> store,
@@ -93,13 +98,19 @@ Trainer::Trainer(const TrainJob& job, const data::Dataset& dataset, std::shared_
       provenance_(provenance.to_json()), folder_(folder), input_(job.input) {
   segmenter_ = model::make_segmenter(job.model, static_cast<int64_t>(dataset.categories().size()), job.seed);
   load_initial_weights();
-  if (store_) take_features();
-  const auto checkpoint = folder_.latest_checkpoint();
-  if (checkpoint) model::load_weights(*segmenter_, *checkpoint + "/model.safetensors", {}, input_);
+  if (store_) freeze_backbone();
   segmenter_->to(job_.device);
   segmenter_->train();
   optimizer_ = std::make_unique<Optimizer>(job_.train, *segmenter_);
-  if (checkpoint) resume_from(*checkpoint);
+  if (job_.uniq.uses_memory()) {
+    foreign_ = std::make_unique<ForeignPixels>(job_.uniq, negatives_.get(), job_.device, job_.seed);
+  }
+  list_state();
+  if (const auto checkpoint = folder_.latest_checkpoint()) {
+    state_.load(*checkpoint);
+    folder_.rewind_metrics(step_);
+    log::info(cat("resuming after step ", step_));
+  }
 }
 
 void Trainer::load_initial_weights() {
@@ -110,8 +121,8 @@ void Trainer::load_initial_weights() {
                 missing.empty() ? "" : cat(" (first: ", missing.front(), ")")));
 }
 
-// Features in the place of the backbone: they must be this backbone's, which then stays as it is.
-void Trainer::take_features() {
+// Cached features must be those of this very backbone, which then stays as it is.
+void Trainer::freeze_backbone() {
   const std::string digest = cache::weights_digest(*segmenter_, segmenter_->backbone_prefix());
   if (digest != store_->backbone_digest()) {
     throw Error(ErrorCode::kBadData, "the features come from another backbone than --weights holds; cache them again "
@@ -122,151 +133,103 @@ void Trainer::take_features() {
   }
 }
 
-void Trainer::resume_from(const std::string& checkpoint) {
-  const TrainState state = folder_.load_state(checkpoint);
-  step_ = state.step;
-  optimizer_->set_state(state.optimizer);
-  for (const auto& [name, tensor] : state.memory) {
-    if (name != "embeddings") continue;
-    memory_ = std::make_unique<uniq::PixelMemory>(job_.uniq.memory, tensor.size(1), job_.device);
-    memory_->set_state(state.memory);
+StateFile Trainer::model_file() {
+  return {.name = "model",
+          .tensors =
+              [this] {
+                NamedTensors all;
+                for (const auto& item : segmenter_->named_parameters()) all.emplace_back(item.key(), item.value());
+                for (const auto& item : segmenter_->named_buffers()) all.emplace_back(item.key(), item.value());
+                return all;
+              },
+          .write = [this](const std::string& path) { write_model(path); },
+          .read =
+              [this](const std::string& path) {
+                const auto missing = model::load_weights(*segmenter_, path, {}, input_);
+                if (missing.empty()) return;
+                throw Error(ErrorCode::kBadData, cat("\"", path, "\": tensor \"", missing.front(), "\" is missing"));
+              }};
+}
+
+// Everything a resumed run must find as it was. To keep one more thing, add it here.
+void Trainer::list_state() {
+  state_.add(model_file());
+  state_.add({.name = "step",  // the position in the schedules, the batch plan and all random streams
+              .save = [this] { return SavedPart{{}, step_}; },
+              .load = [this](const SavedPart& saved) { step_ = steps_of(saved, job_.train.steps); }});
+  state_.add({.name = "optimizer",
+              .save = [this] { return SavedPart{optimizer_->state(), nullptr}; },
+              .load = [this](const SavedPart& saved) { optimizer_->set_state(saved.tensors); },
+              .may_be_empty = job_.train.optimizer == "sgd" && job_.train.momentum == 0});
+  if (foreign_) {
+    state_.add({.name = "memory",
+                .save = [this] { return SavedPart{foreign_->state(), nullptr}; },
+                .load = [this](const SavedPart& saved) { foreign_->set_state(saved.tensors); }});
   }
-  window_ = MetricsWindow(state.window);
-  folder_.rewind_metrics(step_);
-  log::info(cat("resuming after step ", step_));
+  state_.add({.name = "window",  // the metrics since the last line
+              .save = [this] { return SavedPart{{}, window_.saved()}; },
+              .load = [this](const SavedPart& saved) { window_ = window_of(saved); }});
 }
 
 BatchPlan Trainer::plan(const BatchSource& source) const {
   const std::vector<int64_t> images = data::training_images(dataset_, job_.train.drop_empty);
   IUQ_ASSERT(!images.empty());
-  Confusable confusable;
-  if (negatives_ && job_.uniq.batching == "mined") {
-    confusable = [this](int64_t image) {
-      std::vector<int64_t> others;
-      for (const auto& scene : negatives_->of_image(dataset_.images()[static_cast<size_t>(image)].id)) {
-        const int64_t index = dataset_.image_index(scene.image_id);
-        if (index >= 0) others.push_back(index);
-      }
-      return others;
-    };
-  }
+  HardScenes hard;
+  if (negatives_ && job_.uniq.batching == "mined") hard = hard_scenes(*negatives_, dataset_);
   data::EpochSampler sampler(images, job_.seed, data::repeat_factors(dataset_, images, job_.train.repeat_threshold));
   return BatchPlan(std::move(sampler), [&source](int64_t image) { return source.bucket_of(image); },
-                   job_.train.pairs ? job_.train.batch / 2 : job_.train.batch, std::move(confusable));
-}
-
-void Trainer::add_uniq_terms(const Batch& batch, const model::FeaturePyramid& features, const model::Encoded& encoded,
-                             const model::Queries& queries, model::Losses& terms) {
-  const double ramp = job_.uniq.ramp_at(step_);
-  if (job_.uniq.uses_memory()) {
-    uniq::HardPixels hard;
-    if (negatives_) {
-      hard = [&](size_t image, int64_t instance) {
-        const view::ViewTransform& g = batch.to_view[image];
-        std::vector<std::pair<float, float>> pixels;
-        for (const uniq::HardPixel& pixel : negatives_->within_instance(instance)) {
-          pixels.emplace_back(static_cast<float>(g.x.scale * static_cast<double>(pixel.x) + g.x.offset),
-                              static_cast<float>(g.y.scale * static_cast<double>(pixel.y) + g.y.offset));
-        }
-        return pixels;
-      };
-    }
-    const uniq::PixelBatch fresh = uniq::sample_pixels(*segmenter_, encoded.mask_features, batch.truth, queries,
-                                                       job_.uniq, hard, job_.seed, step_);
-    if (!memory_) {
-      memory_ = std::make_unique<uniq::PixelMemory>(job_.uniq.memory, encoded.mask_features.size(1), job_.device);
-    }
-    memory_->push(fresh, step_);  // first, so that the other images of this batch are among the negatives
-    if (ramp > 0) {
-      std::vector<int64_t> ids;
-      for (const view::GroundTruth& truth : batch.truth) ids.push_back(truth.image_id);
-      const at::Tensor image_id = torch::tensor(ids, at::kLong).to(job_.device).index_select(0, queries.image);
-      terms.emplace_back("inter", ramp * job_.uniq.inter_weight *
-                                      uniq::inter_scene_loss(*segmenter_, queries, image_id, memory_->entries(),
-                                                             job_.uniq, job_.seed, step_));
-    }
-  }
-  if (job_.uniq.equi_weight > 0 && ramp > 0) {
-    terms.emplace_back("equi", ramp * job_.uniq.equi_weight *
-                                   uniq::equivariance_loss(*segmenter_, {features, encoded, queries, batch.truth, batch.pairs},
-                                                           job_.uniq));
-  }
-}
-
-void Trainer::step(const Batch& batch) {
-  // Whatever the step draws at random depends on nothing but it, so that a resumed run draws the same.
-  const uint64_t draw = Rng(job_.seed, "step", static_cast<uint64_t>(step_)).next();
-  nn::seed_modules_(*segmenter_, draw);
-  model::FeaturePyramid features = batch.features;
-  if (features.empty()) features = segmenter_->backbone(batch.images);
-  model::Frame frame = batch.frame;
-  frame.draw = draw;
-  const model::Encoded encoded = segmenter_->encode(features, frame);
-  const model::Queries queries = segmenter_->assign(encoded, batch.truth);
-  model::Losses terms = segmenter_->base_losses(encoded, queries, batch.truth);
-  add_uniq_terms(batch, features, encoded, queries, terms);
-  at::Tensor total = terms.front().second;
-  for (size_t i = 1; i < terms.size(); ++i) total = total + terms[i].second;
-  optimizer_->zero_grad();
-  total.backward();
-  const at::Tensor norm = optimizer_->step(step_);
-  window_.add(terms, norm, static_cast<int64_t>(batch.truth.size()));
-  ++step_;
-}
-
-void Trainer::check_finite(const Batch& batch) const {
-  if (window_.is_finite()) return;
-  std::string ids;
-  for (const view::GroundTruth& truth : batch.truth) ids += cat(ids.empty() ? "" : " ", truth.image_id);
-  throw Error(ErrorCode::kBadData, cat("the loss is not finite at step ", step_, " (", window_.text(), "), images ", ids,
-                                       "; lower train.lr, lengthen train.warmup, or look at these images"));
-}
-
-void Trainer::write_line(double seconds) {
-  const double rate = static_cast<double>(window_.images()) / std::max(seconds, 1e-9);
-  json line = window_.take();
-  line["step"] = step_;
-  line["lr"] = job_.train.lr_at(step_ - 1);
-  line["memory"] = memory_ ? memory_->fill() : 0;
-  line["images_per_second"] = rate;
-  line["seconds"] = seconds;
-  folder_.append_metrics(line);
+                   job_.train.pairs ? job_.train.batch / 2 : job_.train.batch, std::move(hard));
 }
 
 void Trainer::run() {
   const SourceOptions options{dataset_, job_.images, input_, job_.view, job_.train, segmenter_->alignment(), job_.seed};
   const auto source = store_ ? cached_source(options, store_) : image_source(options);
-  const int64_t steps = job_.train.steps;
-  Loader loader(*source, plan(*source), step_, steps, job_.threads);
-  Progress progress(steps, "step", step_);
-  using Clock = std::chrono::steady_clock;
-  Clock::time_point since = Clock::now();
-  bool begun = false;
-  while (step_ < steps) {
+  const std::vector<LossTerm> terms = loss_terms(*segmenter_, job_.uniq, foreign_.get(), job_.seed);
+  Step step(*segmenter_, *optimizer_, terms, job_.seed);
+  Loader loader(*source, plan(*source), step_, job_.train.steps, job_.threads);
+  Progress progress(job_.train.steps, "step", step_);
+  MetricsLog log(window_);
+  Loop loop(step_, job_.train.steps, job_.stop);
+  add_hooks(loop, log, progress);
+  loop.run([&](int64_t number) {
     const Batch batch = to_device(loader.next(), job_.device);
-    if (!begun) folder_.begin();
-    begun = true;
-    step(batch);
-    const bool logs = step_ % job_.train.log_every == 0 || step_ == steps;
-    if (logs || job_.device.is_cpu()) check_finite(batch);
-    if (logs) {
-      progress.update(step_, window_.text());
-      write_line(std::chrono::duration<double>(Clock::now() - since).count());
-      since = Clock::now();
-    }
-    const bool stops = stop_requested() && step_ < steps;
-    if (step_ % job_.train.checkpoint_every == 0 || stops) save_checkpoint();
-    if (stops) throw_if_stopped("run the same command with --resume to go on");
-  }
-  if (!begun) folder_.begin();  // a run that was killed between its last checkpoint and here has nothing left to do
+    folder_.begin();
+    return step.take(batch, number);
+  });
+  folder_.begin();  // a run that was killed between its last checkpoint and here has nothing left to do
+  state_.check_finite();
   write_model(folder_.model_path());
 }
 
-void Trainer::save_checkpoint() {
-  TrainState state{step_, optimizer_->state(), {}, window_.saved()};
-  if (memory_) state.memory = memory_->state();
-  folder_.save_checkpoint(state, provenance_, job_.train.keep_checkpoints,
-                          [this](const std::string& path) { write_model(path); });
+// What happens every so many steps, in this order. To add a line to the metrics, add a field to `log`.
+void Trainer::add_hooks(Loop& loop, MetricsLog& log, Progress& progress) {
+  log.add("lr", [this](int64_t step) { return job_.train.lr_at(step - 1); });
+  log.add("memory", [this](int64_t) { return foreign_ ? foreign_->fill() : 0; });
+
+  loop.add({}, [this](const Moment& at) {
+    step_ = at.step;
+    window_.add(at.result);
+  });
+  // On another device than the CPU a check has to wait for it, so there it is made when a line is written or a checkpoint.
+  const int64_t check_every = job_.device.is_cpu() ? 1 : job_.train.log_every;
+  loop.add({.every = check_every, .at_end = true},
+           [this](const Moment& at) { window_.check_finite(at.step, at.result.image_ids); });
+  loop.add({.every = job_.train.log_every, .at_end = true}, [this, &log, &progress](const Moment& at) {
+    progress.update(at.step, window_.text());
+    folder_.append_metrics(log.line(at.step));
+  });
+  loop.add({.every = job_.train.checkpoint_every, .on_stop = true}, [this](const Moment& at) { save_checkpoint(at); });
+}
+
+void Trainer::save_checkpoint(const Moment& at) const {
+  window_.check_finite(at.step, at.result.image_ids);
+  folder_.save_checkpoint(at.step, job_.train.keep_checkpoints, [&](const std::string& folder) {
+    try {
+      state_.save(folder, provenance_.at("digest").get<std::string>());
+    } catch (const Error& e) {
+      throw e.with(cat("in the checkpoint after step ", at.step));
+    }
+  });
 }
 
 void Trainer::write_model(const std::string& path) const {

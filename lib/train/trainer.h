@@ -3,10 +3,12 @@
 #include <c10/core/Device.h>
 
 #include <cstdint>
+#include <functional>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
 
+#include "lib/base/signals.h"
 #include "lib/train/config.h"
 #include "lib/uniq/config.h"
 #include "lib/view/input.h"
@@ -29,12 +31,14 @@ struct TrainJob {
   uint64_t seed = 0;
   c10::Device device = c10::kCPU;
   int threads = 1;
+  std::function<bool()> stop = stop_requested;  // asked after each step whether to stop there, to go on with `resume`
 };
 
 /// Trains one segmenter into the folder `output` (see RunFolder) and returns false when it was up to date.
 /// The same job gives the same metrics and weights on the same machine and thread count, also when it was stopped and
-/// resumed. Errors: those of the inputs; kConfig; kBadData "loss is not finite" naming step, images and terms;
-/// kInterrupted after a signal, with a checkpoint of the last step.
+/// resumed. Errors: those of the inputs; kConfig; kBadData "loss is not finite" naming step, images and terms, or naming the
+/// weight that is not finite, or the checkpoint that cannot be resumed from; kInterrupted after a signal, with a checkpoint of
+/// the last step. No checkpoint or result holds a value that is not finite.
 bool train(const TrainJob& job, const std::string& output, bool resume, bool force, bool dry_run);
 
 }  // namespace iuq::train

@@ -1,0 +1,246 @@
+#include "lib/train/trainer.h"
+
+#include <torch/types.h>
+
+#include <filesystem>
+#include <fstream>
+#include <limits>
+
+#include "lib/io/atomic_file.h"
+#include "lib/io/json_file.h"
+#include "lib/io/safetensors.h"
+#include "lib/model/tensor_bridge.h"
+#include "tests/unit/train/support.h"
+
+using namespace iuq;
+using test::contains;
+using test::read_bytes;
+using test::refusal;
+using test::TinyRun;
+
+namespace {
+
+std::function<bool()> stop_after(int64_t steps) {
+  return [left = steps]() mutable { return --left <= 0; };
+}
+
+// The lines of metrics.jsonl without the times.
+std::vector<nlohmann::json> metrics_of(const std::string& folder) {
+  std::ifstream in(folder + "/metrics.jsonl");
+  std::vector<nlohmann::json> lines;
+  for (std::string line; std::getline(in, line);) {
+    lines.push_back(nlohmann::json::parse(line));
+    lines.back().erase("seconds");
+    lines.back().erase("images_per_second");
+  }
+  return lines;
+}
+
+std::string checkpoint(const std::string& run, int64_t step) { return cat(run, "/checkpoints/step-0000000", step); }
+
+void same_run(const std::string& one, const std::string& two) {
+  CHECK(metrics_of(one) == metrics_of(two));
+  CHECK(read_bytes(one + "/model.safetensors") == read_bytes(two + "/model.safetensors"));
+}
+
+// A run that was stopped after two steps, in the middle of a line of the metrics and with a memory that is not full.
+struct Stopped {
+  TinyRun tiny;
+  std::string output = tiny.folder / "run";
+  std::string saved = checkpoint(output, 2);
+
+  Stopped() {
+    tiny.job.stop = stop_after(2);
+    refusal(ErrorCode::kInterrupted, [&] { tiny.run("run"); });
+    REQUIRE(io::exists(saved + "/DONE"));
+    tiny.job.stop = [] { return false; };
+  }
+  // Replaces a tensor of a file, or drops it.
+  static void edit(const std::string& path, const std::string& name, const std::function<at::Tensor(at::Tensor)>& change) {
+    io::TensorFile file = io::read_safetensors(path);
+    bool found = false;
+    for (size_t i = 0; i < file.tensors.size(); ++i) {
+      if (file.tensors[i].first != name) continue;
+      found = true;
+      const at::Tensor changed = change(model::to_tensor(file.tensors[i].second));
+      if (changed.defined()) {
+        file.tensors[i].second = model::to_tensor_data(changed);
+      } else {
+        file.tensors.erase(file.tensors.begin() + static_cast<std::ptrdiff_t>(i));
+      }
+      break;
+    }
+    REQUIRE(found);
+    io::write_safetensors(path, file);
+  }
+  std::string resume_refused() {
+    const std::string said = refusal(ErrorCode::kBadData, [&] { tiny.run("run", /*resume=*/true); });
+    CHECK(contains(said, saved));
+    CHECK(contains(said, "--force"));
+    CHECK_FALSE(io::exists(output + "/model.safetensors"));
+    return said;
+  }
+};
+
+at::Tensor with_nan(at::Tensor tensor) {
+  tensor.flatten()[tensor.numel() - 1] = std::numeric_limits<double>::quiet_NaN();
+  return tensor;
+}
+
+std::string a_weight(const std::string& path) {
+  for (const auto& [name, data] : io::read_safetensors(path).tensors) {
+    if (name.ends_with("weight") && name.find("norm") == std::string::npos) return name;
+  }
+  return "";
+}
+
+}  // namespace
+
+TEST_CASE("train: a run that is stopped and resumed is the run that was not, byte for byte", "[train][property]") {
+  TinyRun tiny;
+  const bool cached = GENERATE(false, true);
+  CAPTURE(cached);
+  if (cached) tiny.use_cache();
+  tiny.job.train.checkpoint_every = 4;
+  REQUIRE(tiny.run("whole"));
+  REQUIRE(metrics_of(tiny.folder / "whole").size() == 2);
+  CHECK(metrics_of(tiny.folder / "whole").at(1).at("losses").contains("inter"));
+  CHECK(metrics_of(tiny.folder / "whole").at(1).at("losses").contains("equi"));
+  for (const int64_t stop : {2, 5}) {  // within the first and the second line of the metrics, before and after a checkpoint
+    CAPTURE(stop);
+    const std::string name = cat("stopped", stop), output = tiny.folder / name;
+    tiny.job.stop = stop_after(stop);
+    refusal(ErrorCode::kInterrupted, [&] { tiny.run(name); });
+    CHECK(io::exists(checkpoint(output, stop) + "/DONE"));
+    tiny.job.stop = [] { return false; };
+    refusal(ErrorCode::kCannotCreate, [&] { tiny.run(name); });  // not without --resume
+    REQUIRE(tiny.run(name, /*resume=*/true));
+    same_run(tiny.folder / "whole", output);
+    if (stop == 5) continue;  // its checkpoint of step 4 has been dropped
+    for (const char* file : {"/model.safetensors", "/state.safetensors", "/state.json"}) {
+      CHECK(read_bytes(checkpoint(output, 4) + file) == read_bytes(checkpoint(tiny.folder / "whole", 4) + file));
+    }
+  }
+  CHECK_FALSE(tiny.run("whole"));  // up to date
+}
+
+TEST_CASE("train: every part of the state is needed to go on as before", "[train][property]") {
+  TinyRun tiny;
+  REQUIRE(tiny.run("whole"));
+  for (const char* part : {"optimizer/", "memory/"}) {
+    CAPTURE(part);
+    Stopped stopped;
+    io::TensorFile file = io::read_safetensors(stopped.saved + "/state.safetensors");
+    for (auto& [name, data] : file.tensors) {
+      const bool values = name.starts_with(part) && data.dtype == io::DType::kF32;
+      if (values) data = model::to_tensor_data(model::to_tensor(data) * 2);
+    }
+    io::write_safetensors(stopped.saved + "/state.safetensors", file);
+    REQUIRE(stopped.tiny.run("run", /*resume=*/true));
+    CHECK(read_bytes(stopped.output + "/model.safetensors") != read_bytes(tiny.folder / "whole/model.safetensors"));
+  }
+}
+
+TEST_CASE("train: a run that diverges leaves no checkpoint with a value that is not finite", "[train][error]") {
+  TinyRun tiny;
+  tiny.job.train.optimizer = "sgd";
+  tiny.job.train.warmup = 0;
+  tiny.job.train.schedule = "constant";
+  tiny.job.train.checkpoint_every = 1;
+  for (const double lr : {3e38, 1e5}) {
+    CAPTURE(lr);
+    tiny.job.train.lr = lr;
+    const std::string name = cat("run", lr), output = tiny.folder / name;
+    const std::string said = refusal(ErrorCode::kBadData, [&] { tiny.run(name); });
+    CHECK(contains(said, "not finite"));
+    CHECK(contains(said, "train.lr"));
+    // At the large rate the loss is fine and the first update is not.
+    CHECK(contains(said, lr > 1e10 ? "model/" : "images "));
+    CHECK_FALSE(io::exists(output + "/model.safetensors"));
+    for (const auto& entry : std::filesystem::directory_iterator(output + "/checkpoints")) {
+      CHECK(io::exists(entry.path().string() + "/DONE"));  // nothing half-written is left
+      for (const char* file : {"/model.safetensors", "/state.safetensors"}) {
+        for (const auto& [tensor, data] : io::read_safetensors(entry.path().string() + file).tensors) {
+          CAPTURE(entry.path().string(), tensor);
+          CHECK(at::isfinite(model::to_tensor(data)).all().item<bool>());
+        }
+      }
+      CHECK_FALSE(contains(read_bytes(entry.path().string() + "/state.json"), "null"));
+    }
+  }
+  // Without a checkpoint after it, the last update is looked at before the result is written.
+  tiny.job.train.lr = 3e38;
+  tiny.job.train.steps = 1;
+  tiny.job.train.checkpoint_every = 100;
+  CHECK(contains(refusal(ErrorCode::kBadData, [&] { tiny.run("short"); }), "model/"));
+  CHECK_FALSE(io::exists(tiny.folder / "short/model.safetensors"));
+}
+
+TEST_CASE("train: a checkpoint with values that are not finite is refused with what to do", "[train][error]") {
+  for (const char* where : {"weight", "optimizer", "memory", "window"}) {
+    CAPTURE(where);
+    Stopped stopped;
+    const std::string part = where;
+    if (part == "weight") {
+      const std::string path = stopped.saved + "/model.safetensors", name = a_weight(path);
+      Stopped::edit(path, name, with_nan);
+      CHECK(contains(stopped.resume_refused(), name));
+    } else if (part == "window") {
+      nlohmann::json state = io::read_json(stopped.saved + "/state.json");
+      nlohmann::json window = nlohmann::json::parse(state["window"].get<std::string>());
+      window["sums"][0][1] = nullptr;  // as a NaN is written
+      state["window"] = window.dump();
+      io::write_json(stopped.saved + "/state.json", state);
+      CHECK(contains(stopped.resume_refused(), "null"));
+    } else {
+      const std::string path = stopped.saved + "/state.safetensors";
+      const std::string weight = a_weight(stopped.saved + "/model.safetensors");
+      const std::string name = part == "memory" ? "memory/embeddings" : "optimizer/exp_avg." + weight;
+      Stopped::edit(path, name, with_nan);
+      CHECK(contains(stopped.resume_refused(), name));
+    }
+    if (part != "window") continue;
+    // What it says to do helps: without this checkpoint, which is the only one, the run starts anew.
+    std::filesystem::remove_all(stopped.saved);
+    CHECK(stopped.tiny.run("run", /*resume=*/true));
+  }
+}
+
+TEST_CASE("train: a checkpoint that lacks something, or has too much, is refused with what to do", "[train][error]") {
+  const auto gone = [](const at::Tensor&) { return at::Tensor(); };
+  {
+    Stopped stopped;
+    const std::string name = a_weight(stopped.saved + "/model.safetensors");
+    Stopped::edit(stopped.saved + "/model.safetensors", name, gone);
+    CHECK(contains(stopped.resume_refused(), name));
+  }
+  {
+    Stopped stopped;
+    io::TensorFile file = io::read_safetensors(stopped.saved + "/state.safetensors");
+    file.tensors.emplace_back("averages/head", model::to_tensor_data(torch::ones({1})));
+    io::write_safetensors(stopped.saved + "/state.safetensors", file);
+    CHECK(contains(stopped.resume_refused(), "\"averages\""));
+  }
+  for (const char* part : {"memory/", "optimizer/"}) {
+    Stopped stopped;
+    io::TensorFile file = io::read_safetensors(stopped.saved + "/state.safetensors");
+    std::erase_if(file.tensors, [&](const auto& tensor) { return tensor.first.starts_with(part); });
+    io::write_safetensors(stopped.saved + "/state.safetensors", file);
+    CHECK(contains(stopped.resume_refused(), "is missing"));
+  }
+  const std::vector<std::pair<const char*, nlohmann::json>> values = {
+      {"step", nullptr}, {"step", -1}, {"step", 7}, {"step", "2"}, {"window", nullptr}, {"window", 3}, {"window", "{}"}};
+  Stopped stopped;
+  const nlohmann::json state = io::read_json(stopped.saved + "/state.json");
+  for (const auto& [key, value] : values) {
+    CAPTURE(key, value.dump());
+    nlohmann::json other = state;
+    other[key] = value;
+    io::write_json(stopped.saved + "/state.json", other);
+    stopped.resume_refused();
+  }
+  nlohmann::json other = state;
+  other.erase("digest");
+  io::write_json(stopped.saved + "/state.json", other);
+  stopped.resume_refused();
+}
