@@ -28,9 +28,9 @@ constexpr const char* kCommon = R"({
   "view": {"flip": 0.5, "both": 0.5, "min_area": 0.4},
   "cache": {"views": 4},
   "mine": {"negatives_per_instance": 4, "scenes_per_image": 3},
-  "train": {"steps": 10, "batch": 4, "pairs": true, "lr": 0.002, "milestones": [8], "warmup": 3, "warmup_factor": 0.1,
+  "train": {"steps": 10, "batch": 4, "pairs": true, "lr": 0.0006, "milestones": [8], "warmup": 3, "warmup_factor": 0.1,
             "clip_norm": 2, "log_every": 1, "checkpoint_every": 5},
-  "uniq": {"inter_weight": 1, "equi_weight": 2, "start": 2, "ramp": 4, "memory": 150, "pixels_per_instance": 8}
+  "uniq": {"inter_weight": 4, "equi_weight": 2, "start": 2, "ramp": 4, "memory": 300, "pixels_per_instance": 8}
 })";
 
 // What a source and a segmenter set differently, so that the eight runs together see more than one setting of each.
@@ -109,10 +109,17 @@ void StepSetting::write_scenes() {
   io::write_json(job.annotations, annotations);
 }
 
-// By formula, so that logits are of a lively size and no layer begins at zero.
+// Initial weights moved towards values by formula, so that logits are lively, yet classes keep their priors and no term
+// drowns the others; scalars, which SOTR begins at 0, are at full size.
 void StepSetting::write_weights(const data::Dataset& dataset) {
   const auto segmenter = model::make_segmenter(job.model, std::ssize(dataset.categories()), kSeed);
-  fill_segmenter(*segmenter);
+  const auto formula = model::make_segmenter(job.model, std::ssize(dataset.categories()), kSeed);
+  fill_segmenter(*formula);
+  {
+    const torch::NoGradGuard guard;
+    const auto from = formula->parameters(), to = segmenter->parameters();
+    for (size_t i = 0; i < to.size(); ++i) to[i].dim() == 0 ? to[i].fill_(0.5) : to[i].lerp_(from[i], 0.4);
+  }
   model::save_checkpoint(job.weights, *segmenter, job.model, job.input, dataset.categories(),
                          io::Provenance("test", {}).to_json());
 }

@@ -2,7 +2,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
-#include <map>
+#include <fstream>
 
 #include "lib/io/json_file.h"
 #include "lib/model/checkpoint.h"
@@ -18,9 +18,11 @@ using nlohmann::json;
 
 namespace {
 
-// How far a loss or a norm may be off, relative to its size. One step differs between machines, thread counts and
-// LibTorch versions by rounding alone; training amplifies that from step to step.
-double tolerance(int64_t step) { return 1e-4 * static_cast<double>(step); }
+// How far a number may be off, relative to its size. Machines, thread counts and LibTorch versions differ by rounding, which
+// ten steps at a small learning rate hardly amplify. Measured over 1 and 2 threads and the instruction sets SSE4, AVX2 and
+// AVX-512: losses 7e-6, the inter-scene term (a square of probabilities far from their targets) 7e-5, the gradient's norm
+// (it jumps where a ReLU begins) 3e-4; allowed is ten times as much.
+double tolerance(const std::string& what) { return what == "grad_norm" ? 3e-3 : what == "inter" ? 1e-3 : 1e-4; }
 
 std::string expected_path(const std::string& name) {
   return std::string(IUQ_SOURCE_DIR) + "/tests/fixtures/steps/" + name + ".json";
@@ -52,11 +54,10 @@ void record(const std::string& name, const std::vector<json>& lines) {
   std::ofstream(expected_path(name)) << text << "]\n";
 }
 
-void check_near(const std::string& what, double got, double wanted, double relative) {
+void check_near(const std::string& what, double got, double wanted) {
   const double off = std::abs(got - wanted) / std::max(std::abs(wanted), 1e-6);
-  INFO(what << " is " << got << ", recorded " << wanted << ", off by " << off << " where " << relative << " is allowed");
-  if (std::getenv("IUQ_SHOW_DIFFERENCES")) std::printf("difference %s %.3g\n", what.c_str(), off);
-  CHECK(off <= relative);
+  INFO(what << " is " << got << ", recorded " << wanted << ", off by " << off);
+  CHECK(off <= tolerance(what));
 }
 
 void check_line(const json& got, const json& wanted) {
@@ -74,11 +75,8 @@ void check_line(const json& got, const json& wanted) {
   for (const auto& [term, value] : wanted.at("losses").items()) wanted_terms.push_back(term);
   REQUIRE(terms == wanted_terms);
   CHECK(got.at("loss").get<double>() == Approx(sum).epsilon(1e-9));
-  for (const std::string& term : terms) {
-    check_near(term, got.at("losses").at(term), wanted.at("losses").at(term), tolerance(step));
-  }
-  check_near("loss", got.at("loss"), wanted.at("loss"), tolerance(step));
-  check_near("grad_norm", got.at("grad_norm"), wanted.at("grad_norm"), tolerance(step));
+  for (const std::string& term : terms) check_near(term, got.at("losses").at(term), wanted.at("losses").at(term));
+  for (const char* key : {"loss", "grad_norm"}) check_near(key, got.at(key), wanted.at(key));
 }
 
 void check_steps(const std::string& source, const std::string& model) {
@@ -124,7 +122,7 @@ void check_resume(const std::string& source, const std::string& model) {
     REQUIRE(resumed[i].at("memory") == second.at("memory"));
     for (const char* key : {"loss", "grad_norm"}) {
       const double mean = (first.at(key).get<double>() + second.at(key).get<double>()) / 2;
-      check_near(key, resumed[i].at(key), mean, tolerance(second.at("step")));
+      check_near(key, resumed[i].at(key), mean);
     }
   }
 }
