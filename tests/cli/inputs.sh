@@ -34,6 +34,7 @@ said() {
   (( rc == 0 )) || echo "exit $rc"
 }
 same_everywhere() {
-  sed -E -e 's/\b[0-9a-f]{32}\b/<digest>/g; s/(=|iuq-[a-z]+-)[0-9a-f]{12}\b/\1<digest>/g; s/[0-9]+\.[0-9]+\.[0-9]+, ([0-9a-f]{7,40}(-dirty)?|unknown)/<version>/g' \
+  sed -E -e 's/\b[0-9a-f]{32}\b/<digest>/g; s/(=|iuq-[a-z]+-)[0-9a-f]{12}\b/\1<digest>/g' \
+    -e 's/[0-9]+\.[0-9]+\.[0-9]+, ([0-9a-f]{7,40}(-dirty)?|unknown)/<version>/g' \
     -e 's/(free at .*): [0-9.]+ [kMGT]?B/\1: <free>/'
 }
