@@ -96,8 +96,8 @@ format: ## clang-format the C++ files that differ from the last commit
 install: tools ## install the tools into PREFIX/bin (default /usr/local)
 	cmake --install $(BUILD)
 
-update-golden: all ## rewrite the expected outputs of the command line tests; look at git diff afterwards
-	UPDATE=1 ctest --test-dir $(BUILD) -L '^cli$$'
+update-golden: all ## rewrite the expected outputs of command lines and of ten steps of training; look at git diff afterwards
+	UPDATE=1 ctest --test-dir $(BUILD) -L '^(cli|golden)$$'
 
 clean: ## remove build/, build-system/ and build-asan/; runs/ and .deps/ stay
 	rm -rf $(BUILD) build-system build-asan

@@ -131,6 +131,18 @@ TEST_CASE("scene: jitter draws scales of the whole range and places of all the r
   REQUIRE(left.size() > 80);
 }
 
+TEST_CASE("scene: a crowd is no instance", "[view]") {
+  const Fixture f;
+  const std::string path = f.folder / "annotations.json";
+  nlohmann::json annotations = nlohmann::json::parse(test::read_bytes(path));
+  REQUIRE(view::load_truth(f.dataset, 0, f.input, 180, false).truth.count() == 1);
+  annotations["annotations"][0]["iscrowd"] = 1;
+  test::write_bytes(path, annotations.dump());
+  const view::GroundTruth truth = view::load_truth(data::Dataset::load(path), 0, f.input, 180, false).truth;
+  REQUIRE(truth.count() == 0);
+  REQUIRE(truth.masks.sizes() == at::IntArrayRef({0, 192, 256}));
+}
+
 TEST_CASE("scene: section input.lsj is read strictly", "[view][error]") {
   using nlohmann::json;
   const view::InputConfig config = json{{"lsj", {{"size", 1024}, {"pad_value", 0}}}}.get<view::InputConfig>();

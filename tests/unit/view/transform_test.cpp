@@ -115,6 +115,31 @@ TEST_CASE("view: draws are a function of the stream, and crops stay on the grid"
   REQUIRE(flips < 60);
 }
 
+TEST_CASE("view: enlarged crops begin and end on the grid", "[view][property]") {
+  const Size size{128, 192};
+  ViewConfig config;
+  config.flip = 0;
+  config.min_area = 0.3;
+  config.resize = true;
+  const auto on_grid = [](double pixel) { return std::abs(pixel / 32 - std::round(pixel / 32)) < 1e-9; };
+  int inside = 0;
+  for (uint64_t seed = 0; seed < 64; ++seed) {
+    CAPTURE(seed);
+    Rng rng(seed, "v");
+    const ViewTransform g = draw_view(config, size, Alignment::kStrided, rng);
+    const double left = -g.x.offset / g.x.scale, top = -g.y.offset / g.y.scale;
+    REQUIRE(on_grid(left));
+    REQUIRE(on_grid(top));
+    // The axis that fills the canvas ends on the grid too; nothing outside of the image is shown there.
+    const double width = 192 / g.x.scale, height = 128 / g.y.scale;
+    REQUIRE((on_grid(width) || on_grid(height)));
+    REQUIRE(left >= 0);
+    REQUIRE(top >= 0);
+    inside += left > 0 && top > 0 ? 1 : 0;
+  }
+  REQUIRE(inside > 10);
+}
+
 TEST_CASE("view: six numbers round-trip, anything else is an error", "[view][error]") {
   const auto g = ViewTransform::crop({64, 96}, 32, -32, 1.5);
   REQUIRE(nlohmann::json(nlohmann::json(g).get<ViewTransform>()) == nlohmann::json(g));
