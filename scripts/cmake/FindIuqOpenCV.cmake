@@ -29,5 +29,5 @@ if(OpenCV_FOUND)
   find_package_handle_standard_args(IuqOpenCV REQUIRED_VARS OpenCV_DIR VERSION_VAR OpenCV_VERSION)
 else()
   find_package_handle_standard_args(IuqOpenCV REQUIRED_VARS IUQ_OPENCV_INCLUDE_DIR ${_wanted} VERSION_VAR OpenCV_VERSION
-    REASON_FAILURE_MESSAGE "there is neither OpenCV's CMake package nor all of its headers and libraries; run `make deps`")
+    REASON_FAILURE_MESSAGE "there is neither OpenCV's CMake package nor all of its headers and libraries, run `make deps`")
 endif()
