@@ -1,7 +1,8 @@
 # Builds, tests and runs iuq. `make` alone prints the map. Everything needed is fetched by `make deps`, which the other
 # targets call by themselves; outputs go to build/ and runs/, nothing else is written.
 #
-# Settings: JOBS=n (compilers at once), BUILD=folder, PREFIX=folder (install), IUQ_TORCH=auto|system|folder, CI=true
+# Settings: JOBS=n (compilers at once), BUILD=folder, PREFIX=folder (install), IUQ_TORCH=auto|system|folder, CI=true,
+# UNITY=OFF (kept in BUILD: each source by itself, for work on a few of them; ON builds everything in half the time)
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -18,7 +19,7 @@ WERROR := $(if $(filter-out 0 false,$(CI)),ON,OFF)
 export IUQ_TORCH RECIPE MODEL DATA WEIGHTS DEVICE SHARDS FROM TO DRY FORCE REPLACE LAUNCH BUILD
 
 CONFIGURE = cmake -S . -B $(BUILD) -G Ninja -DCMAKE_BUILD_TYPE=Release -DIUQ_TORCH=$(IUQ_TORCH) \
-  -DIUQ_WERROR=$(WERROR) -DCMAKE_INSTALL_PREFIX=$(PREFIX)
+  -DIUQ_WERROR=$(WERROR) -DCMAKE_INSTALL_PREFIX=$(PREFIX) $(if $(UNITY),-DIUQ_UNITY=$(UNITY))
 NINJA = nice ninja -j$(JOBS)
 CTEST = ctest --output-on-failure --no-tests=error
 

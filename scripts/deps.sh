@@ -42,6 +42,15 @@ has_file() {
   return 1
 }
 
+# has_opencv MODULE   as scripts/cmake/FindIuqOpenCV.cmake looks for it. Modules are asked for by name, as libopencv-dev has
+# all of them and what they need (Qt, VTK, ...): 213 packages more on Debian 12.
+has_opencv() {
+  [[ -e ${OpenCV_DIR:-}/OpenCVConfig.cmake ]] ||
+    has_file 'lib/*/cmake/opencv4/OpenCVConfig.cmake' 'lib*/cmake/opencv4/OpenCVConfig.cmake' ||
+    { has_file "include/opencv4/opencv2/$1.hpp" "include/opencv2/$1.hpp" &&
+      has_file "lib/*/libopencv_$1.so" "lib*/libopencv_$1.so"; }
+}
+
 missing=()
 need() {  # need PACKAGE CHECK...
   local package=$1
@@ -55,8 +64,9 @@ list_missing() {
   need cmake command -v cmake
   need ninja-build command -v ninja
   need git command -v git
-  # What CMake looks for: the headers of OpenCV may be there without its package file.
-  need libopencv-dev has_file 'lib/*/cmake/opencv4/OpenCVConfig.cmake' 'lib*/cmake/opencv4/OpenCVConfig.cmake'
+  need libopencv-core-dev has_opencv core
+  need libopencv-imgproc-dev has_opencv imgproc
+  need libopencv-imgcodecs-dev has_opencv imgcodecs
   need libhdf5-dev has_file include/hdf5/serial/hdf5.h include/hdf5.h
   need libcli11-dev has_file include/CLI/CLI.hpp
   need nlohmann-json3-dev has_file include/nlohmann/json.hpp

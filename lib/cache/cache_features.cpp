@@ -1,6 +1,6 @@
 #include "lib/cache/cache_features.h"
 
-#include <torch/torch.h>
+#include <torch/nn/module.h>
 
 #include <algorithm>
 #include <array>

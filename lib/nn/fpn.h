@@ -1,10 +1,14 @@
 #pragma once
 
 #include <ATen/core/Tensor.h>
-#include <torch/nn/module.h>
 
 #include <cstdint>
+#include <memory>
 #include <vector>
+
+namespace torch::nn {
+class Module;
+}
 
 namespace iuq::nn {
 

@@ -1,5 +1,7 @@
 #include "lib/nn/stochastic.h"
 
+#include <torch/nn/module.h>
+
 #include "lib/base/rng.h"
 
 namespace iuq::nn {

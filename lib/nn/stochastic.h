@@ -1,8 +1,10 @@
 #pragma once
 
-#include <torch/nn/module.h>
-
 #include <cstdint>
+
+namespace torch::nn {
+class Module;
+}
 
 namespace iuq::nn {
 

@@ -1,5 +1,6 @@
 #include "lib/nn/swin_block.h"
 
+#include <ATen/Parallel.h>
 #include <torch/types.h>
 
 #include <algorithm>

@@ -1,5 +1,6 @@
 #include "lib/uniq/inter_scene.h"
 
+#include <torch/autograd.h>
 #include <torch/types.h>
 
 #include <algorithm>

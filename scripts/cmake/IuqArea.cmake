@@ -8,6 +8,17 @@ if(IUQ_SANITIZE)
   target_link_options(iuq_flags INTERFACE -fsanitize=${IUQ_SANITIZE})
 endif()
 
+# iuq_precompiled(TARGET): the target shares the one precompiled header of LibTorch. It serves only code of the same -f flags:
+# libraries get -fPIC, programs would get -fPIE.
+function(iuq_precompiled target)
+  get_target_property(type ${target} TYPE)
+  if(type STREQUAL "EXECUTABLE")
+    set_target_properties(${target} PROPERTIES POSITION_INDEPENDENT_CODE OFF)
+    target_compile_options(${target} PRIVATE -fPIC)
+  endif()
+  target_precompile_headers(${target} REUSE_FROM iuq_pch)
+endfunction()
+
 # iuq_area(NAME SOURCES a.cpp ... [LINKS target ...] [TORCH])
 # TORCH: the area needs LibTorch; it shares the one precompiled header.
 function(iuq_area name)
@@ -23,16 +34,6 @@ function(iuq_area name)
   endif()
   if(A_TORCH)
     target_link_libraries(iuq_${name} PUBLIC iuq_torch)
-    target_precompile_headers(iuq_${name} REUSE_FROM iuq_pch)
-  endif()
-endfunction()
-
-# iuq_parallel_sources(AREA a.cpp ...): at::parallel_for in these files uses LibTorch's threads. Its body is in a header and
-# runs on one thread unless compiled with OpenMP.
-function(iuq_parallel_sources name)
-  if(IUQ_OPENMP)
-    # The precompiled header is made without OpenMP and serves no file with it.
-    set_source_files_properties(${ARGN} PROPERTIES COMPILE_OPTIONS -fopenmp SKIP_PRECOMPILE_HEADERS ON)
-    target_link_libraries(iuq_${name} PUBLIC iuq_openmp)
+    iuq_precompiled(iuq_${name})
   endif()
 endfunction()

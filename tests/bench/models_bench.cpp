@@ -4,7 +4,7 @@
 // usage: models_bench condinst|solov2|sotr|mask2former|resnet50|swin_t THREADS [ROUNDS]
 // Prints one line of JSON: for each of the two the least seconds of ROUNDS rounds, by the clock and of all processors,
 // and the megabytes by which the process grew at most.
-#include <torch/torch.h>
+#include <torch/types.h>
 #include <torch/version.h>
 
 #include <cstdio>

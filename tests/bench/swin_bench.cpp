@@ -2,7 +2,7 @@
 // the clock and of all processors, the megabytes of the weights and those it takes beside them, and how far the maps of the
 // two are apart, by the mean absolute value of each map.
 // usage: swin_bench [NAME [HEIGHT WIDTH [THREADS]]]      default: swin_l 800 1216 2
-#include <torch/torch.h>
+#include <torch/types.h>
 #include <torch/version.h>
 
 #include <cstdio>

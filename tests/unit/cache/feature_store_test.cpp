@@ -1,6 +1,6 @@
 #include "lib/cache/feature_store.h"
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <atomic>
 #include <filesystem>

@@ -1,7 +1,8 @@
 #include "lib/nn/deform_attn.h"
 
 #include <ATen/Parallel.h>
-#include <torch/torch.h>
+#include <torch/autograd.h>
+#include <torch/types.h>
 
 #include <limits>
 

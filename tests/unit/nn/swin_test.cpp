@@ -1,6 +1,6 @@
 #include "lib/nn/swin.h"
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <nlohmann/json.hpp>
 

@@ -1,6 +1,7 @@
 #include "lib/nn/windows.h"
 
-#include <torch/torch.h>
+#include <torch/autograd.h>
+#include <torch/types.h>
 
 
 #include "lib/base/rng.h"

@@ -1,6 +1,6 @@
 #include "lib/train/batch_source.h"
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <cmath>
 #include <optional>

@@ -1,6 +1,6 @@
 #include "lib/uniq/mine.h"
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <algorithm>
 #include <cmath>

@@ -1,6 +1,6 @@
 #include "lib/uniq/top_pixels.h"
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <algorithm>
 #include <limits>
