@@ -64,7 +64,7 @@ bool ParallelRecords::next_part(Part& part, size_t& number) {
   }
 }
 
-// The first piece says which section it is; then nobody may run far ahead, for memory's sake.
+// After the first piece the section is known. Running far ahead would cost memory.
 bool ParallelRecords::wait_for_turn(size_t number, std::optional<size_t>& section) {
   std::unique_lock lock(mutex_);
   const size_t ahead = 4 * static_cast<size_t>(threads_);
@@ -82,14 +82,14 @@ void ParallelRecords::read_ahead(Part& part, size_t section) {
     part.clean = parser.section_within() == section;
     part.records = parser.next_index();
   } catch (const Error&) {
-    part.clean = false;  // the master finds it too, in its turn, and knows where it is
+    part.clean = false;  // the master meets the same error when the piece is committed, and knows line and index
   }
 }
 
 void ParallelRecords::commit(size_t number, Part part) {
   std::unique_lock lock(mutex_);
   waiting_.emplace(number, std::move(part));
-  if (committing_) return;  // whoever is at it takes this one too
+  if (committing_) return;  // the thread that is committing takes this piece too
   committing_ = true;
   try {
     for (auto it = waiting_.find(committed_); it != waiting_.end() && !stopped_; it = waiting_.find(committed_)) {
