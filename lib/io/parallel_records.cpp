@@ -1,5 +1,7 @@
 #include "lib/io/parallel_records.h"
 
+#include <algorithm>
+
 #include "lib/base/error.h"
 
 namespace iuq::io {
@@ -8,7 +10,9 @@ ParallelRecords::ParallelRecords(const std::string& path, const std::vector<std:
                                  int threads, size_t block)
     : path_(path), sections_(sections), consumer_(consumer), threads_(threads), pieces_(path, block),
       master_batch_(consumer.make_batch()), master_(path, sections, *master_batch_) {
-  for (int i = 1; i < threads_; ++i) helpers_.emplace_back([this] { work(); });
+  const auto pieces = 1 + static_cast<size_t>(pieces_.size_hint()) / block;
+  const size_t useful = pieces_.size_hint() > 0 ? std::min(pieces, static_cast<size_t>(threads_)) : static_cast<size_t>(threads_);
+  for (size_t i = 1; i < useful; ++i) helpers_.emplace_back([this] { work(); });
 }
 
 ParallelRecords::~ParallelRecords() {
