@@ -8,7 +8,8 @@
 
 /// What training asks of an annotation file: a table for each list, in which a line is
 ///   key, type, required or optional, range, what becomes of a record that is not so (default: the file is refused).
-/// The lines are named by the enumerators above the table. A fault is told by the first line that a record breaks.
+/// The lines are named by the enumerators above the table. Of several faults in a record the one of the
+/// first line is reported.
 namespace iuq::data {
 
 inline constexpr int64_t kMaxSide = int64_t{1} << 20;    // pixels

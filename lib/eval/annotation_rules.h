@@ -10,8 +10,8 @@
 ///   key, type, required or optional, range, what becomes of a record that is not so (default: the file is refused), and the
 ///   flag without which a required field is required.
 /// The lines are named by the enumerators above the table. It asks what the reference asks: no more, as files that the
-/// reference takes are judged the same here, and no less, where the reference ends in a stack trace. A fault is told by the
-/// first line that a record breaks.
+/// reference takes are judged the same here, and no less, where the reference ends in a stack trace. Of several
+/// faults in a record the one of the first line is reported.
 namespace iuq::eval {
 
 namespace image_field {

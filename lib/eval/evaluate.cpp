@@ -15,7 +15,8 @@ std::vector<Summary> evaluate(const std::string& annotations, const std::string&
   if (annotations == "-" && predictions == "-") {
     throw Error(ErrorCode::kUsage, "annotations and predictions cannot both come from stdin");
   }
-  // A file is read while the annotations are. A pipe may be long in coming: broken annotations are told before it is waited for.
+  // A file is read while the annotations are. A pipe may bring nothing for long, so broken annotations are reported before
+  // anything waits for it.
   std::optional<DetectionLoader> loader;
   std::error_code ignored;
   if (std::filesystem::is_regular_file(predictions, ignored)) loader.emplace(predictions, config);

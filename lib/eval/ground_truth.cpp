@@ -212,7 +212,7 @@ class Loader final : public io::RecordConsumer {
     return out;
   }
 
-  // In the order of the file, so that of several broken masks the first of the file is told.
+  // In the order of the file, so that of several broken masks the first in the file is reported.
   void draw_masks(const std::vector<size_t>& chosen) {
     std::vector<size_t> order(chosen.size());
     for (size_t i = 0; i < order.size(); ++i) order[i] = i;

@@ -47,7 +47,7 @@ bool ResultBatch::plain(size_t, int64_t, io::JsonCursor& cursor) {
     detection.columns = measures.columns;
     detection.counts = rules_.config.wants_masks() ? store_.add(detection.counts) : std::string_view();
   } else {
-    detection.counts = {};  // of the first record: read before it was known that nobody wants it
+    detection.counts = {};  // of the first record: read before it was known that masks are not needed
     detection.height = detection.width = 0;
   }
   detection.area = rules_.boxes_decide ? detection.box[2] * detection.box[3] : double(measures.area);

@@ -1,5 +1,7 @@
 #include "lib/io/parallel_records.h"
 
+#include <algorithm>
+
 #include "lib/base/error.h"
 
 namespace iuq::io {
@@ -8,7 +10,9 @@ ParallelRecords::ParallelRecords(const std::string& path, const std::vector<std:
                                  int threads, size_t block)
     : path_(path), sections_(sections), consumer_(consumer), threads_(threads), pieces_(path, block),
       master_batch_(consumer.make_batch()), master_(path, sections, *master_batch_) {
-  for (int i = 1; i < threads_; ++i) helpers_.emplace_back([this] { work(); });
+  const auto pieces = 1 + static_cast<size_t>(pieces_.size_hint()) / block;
+  const size_t useful = pieces_.size_hint() > 0 ? std::min(pieces, static_cast<size_t>(threads_)) : static_cast<size_t>(threads_);
+  for (size_t i = 1; i < useful; ++i) helpers_.emplace_back([this] { work(); });
 }
 
 ParallelRecords::~ParallelRecords() {
@@ -64,7 +68,7 @@ bool ParallelRecords::next_part(Part& part, size_t& number) {
   }
 }
 
-// The first piece says which section it is; then nobody may run far ahead, for memory's sake.
+// After the first piece the section is known. Running far ahead would cost memory.
 bool ParallelRecords::wait_for_turn(size_t number, std::optional<size_t>& section) {
   std::unique_lock lock(mutex_);
   const size_t ahead = 4 * static_cast<size_t>(threads_);
@@ -82,14 +86,14 @@ void ParallelRecords::read_ahead(Part& part, size_t section) {
     part.clean = parser.section_within() == section;
     part.records = parser.next_index();
   } catch (const Error&) {
-    part.clean = false;  // the master finds it too, in its turn, and knows where it is
+    part.clean = false;  // the master meets the same error when the piece is committed, and knows line and index
   }
 }
 
 void ParallelRecords::commit(size_t number, Part part) {
   std::unique_lock lock(mutex_);
   waiting_.emplace(number, std::move(part));
-  if (committing_) return;  // whoever is at it takes this one too
+  if (committing_) return;  // the thread that is committing takes this piece too
   committing_ = true;
   try {
     for (auto it = waiting_.find(committed_); it != waiting_.end() && !stopped_; it = waiting_.find(committed_)) {

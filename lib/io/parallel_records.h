@@ -46,17 +46,18 @@ class RecordConsumer {
 /// Reads the records of a COCO-style JSON file on several threads. What arrives at the consumer, and which error is thrown (the
 /// first of the file), depends neither on their number nor on the size of the blocks.
 ///
-/// Threads. The file is cut into pieces of about a megabyte. One parser, the master, knows what the file means, and it goes
-/// through the pieces in order. The threads read ahead: each takes the next piece, assumes that it begins and ends between two
-/// records of the list that the master was in, and fills a batch. In the turn of a piece the master confirms this, skips the
-/// piece and hands the batch on; a piece of which it isn't true, or in which something is wrong, it reads itself.
+/// Threads. The file is cut into pieces of about a megabyte. One parser, the master, goes through the pieces in order and so
+/// knows in which list it is. The threads read ahead: each takes the next piece, assumes that it begins and ends between two
+/// records of the list that the master was in, and fills a batch. When all earlier pieces are done, a piece is committed: if
+/// the assumption was right, the master skips the piece and the batch is handed on; if not, or if something in the piece is
+/// wrong, the master reads it again.
 ///
-/// Invariants. A piece is in the hands of one thread; `waiting_` has those that are read but whose turn has not come. Whoever
-/// sets `committing_` is the only one that touches the master, its batch and the consumer's take(), until it clears it.
-/// Nobody reads ahead before the first piece is committed, or more than a few pieces beyond what is.
+/// Invariants. Only one thread at a time works on a piece; `waiting_` has the pieces that were read ahead but not committed. The
+/// thread that sets `committing_` is the only one that uses the master, its batch and the consumer's take(), until it clears it.
+/// No thread reads ahead before the first piece is committed, or more than a few pieces beyond the last one that was.
 ///
-/// Locks. `mutex_` guards the members below it, and is never held while records are read or taken. RecordPieces has a lock of its
-/// own, which is never taken inside of this one or the other way round.
+/// Locks. `mutex_` guards the members below it. It is not held while records are read or taken. RecordPieces has a lock of its
+/// own; neither lock is taken while the other is held.
 class ParallelRecords {
  public:
   /// Begins at once, on threads - 1 threads. `consumer` must outlive this. `sections`, `path`: as in RecordParser and
@@ -77,7 +78,7 @@ class ParallelRecords {
     size_t section = 0;
     int64_t records = 0;
     bool clean = false;        // it begins and ends between records of `section`, and all is well
-    std::exception_ptr error;  // it could not be read: an error too has its turn, so that the first of the file is told
+    std::exception_ptr error;  // the piece could not be read; thrown when it is committed, so that the first error of the file is reported
   };
 
   void work();

@@ -48,8 +48,8 @@ class Builder final : public JsonEvents {
   json* slot_ = nullptr;  // where the value of the last key goes
 };
 
-/// Hears nothing; what it is told has been checked.
-class Nobody final : public JsonEvents {
+/// For text that is only checked to be JSON.
+class Ignore final : public JsonEvents {
   void null() override {}
   void boolean(bool) override {}
   void integer(int64_t) override {}
@@ -274,8 +274,8 @@ const char* RecordParser::check_value(const char* at, const char* end, bool fina
   const char* next = end_of_value(at, end);
   if (!next && !final) return nullptr;
   if (!next) next = end;
-  Nobody nobody;
-  JsonScanner(path_, between(at, next), move_to(at), depth).scan(nobody);
+  Ignore ignore;
+  JsonScanner(path_, between(at, next), move_to(at), depth).scan(ignore);
   return next;
 }
 

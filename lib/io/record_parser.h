@@ -71,7 +71,7 @@ class RecordParser {
   State state_ = State::kStart;
   bool opened_ = false;   // just behind a bracket, where the closing one may follow
   bool in_object_ = false;
-  size_t section_ = 0;    // sections_.size() in a list that nobody asked for
+  size_t section_ = 0;    // sections_.size() in a list that was not asked for
   int64_t index_ = 0;     // of the next record
   std::string rest_;      // the beginning of what was cut by the end of a piece
   size_t enough_ = 0;     // size of rest_ at which another try pays

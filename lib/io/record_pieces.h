@@ -11,6 +11,9 @@ namespace iuq::io {
 /// A large JSON file in pieces of about a megabyte that end, where possible, between two records of a list: behind the
 /// comma of "}, {". That records are parted there is a guess (it may be inside a string or a nested list); a RecordParser that
 /// is fed all pieces in order does not depend on it.
+///
+/// Threads: any number may call next(). `mutex_` guards all that is below it and is held while the file is read; no other lock is
+/// taken meanwhile.
 class RecordPieces {
  public:
   static constexpr size_t kBlock = size_t{1} << 20;

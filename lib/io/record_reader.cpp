@@ -39,7 +39,7 @@ bool RecordReader::read_plain(int64_t index, JsonCursor& cursor) {
       continue;
     }
     if (values_[field].present || !read_plain_field(field, cursor)) return false;
-    values_[field].present = true;
+    values_[field].present = rules_[field].type != FieldType::kUnread;
   } while (cursor.take(','));
   if (!cursor.take('}')) return false;
   for (size_t i = 0; i < rules_.size(); ++i) {

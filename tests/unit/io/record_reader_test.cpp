@@ -43,7 +43,8 @@ uint64_t bits(double value) { return std::bit_cast<uint64_t>(value); }
 std::string values_of(const RecordReader& reader) {
   std::string out;
   for (size_t i = 0; i < kTable.size(); ++i) {
-    if (!reader.has(i) || kTable[i].type == FieldType::kUnread) continue;
+    if (kTable[i].type == FieldType::kUnread) CHECK_FALSE(reader.has(i));
+    if (!reader.has(i)) continue;
     out += cat(" ", kTable[i].key, "=", reader.integer(i));
     if (kTable[i].type == FieldType::kNumber) out += cat("/", bits(reader.number(i)));
     if (kTable[i].type == FieldType::kBox) for (const double v : reader.box(i)) out += cat("/", bits(v));
