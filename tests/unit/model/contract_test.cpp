@@ -24,8 +24,8 @@ constexpr view::Size kCanvas{64, 96};
 
 // A batch of two images with three instances each.
 TinyBatch batch_of(const std::string& name) {
-  return tiny_batch({rectangles(1, 3, kCanvas), rectangles(2, 3, kCanvas)}, noise(4, {2, 3, kCanvas.height, kCanvas.width}),
-                    tiny_segmenters().at(name));
+  return tiny_batch({rectangles(1, 3, kCanvas), rectangles(2, 3, kCanvas)},
+                    noise(4, {2, 3, kCanvas.height, kCanvas.width}), tiny_segmenters().at(name));
 }
 
 PixelSet pixels_of(int64_t count, int64_t width) {
@@ -60,7 +60,8 @@ std::string text_of(const std::string& path) {
 }  // namespace
 
 // What a compiler cannot ask for. lib/model/README.md says how to add a segmenter.
-TEST_CASE("contract: every segmenter has a tiny config, a line in the README, a toy variant and a recipe", "[model][property]") {
+TEST_CASE("contract: every segmenter has a tiny config, a line in the README, a toy variant and a recipe",
+          "[model][property]") {
   const std::string readme = text_of("lib/model/README.md");
   const nlohmann::json toy = nlohmann::json::parse(text_of("pipelines/toy.json"));
   REQUIRE(segmenter_names().size() == tiny_segmenters().size());
@@ -80,7 +81,8 @@ TEST_CASE("contract: maps of another shape or type are refused by name", "[model
     Segmenter& s = *b.segmenter;
     const Frame& frame = b.encoded.frame;
     using Maps = FeaturePyramid;
-    refuses("images must be [*, 3, *, *] float32, but is [2, 1, 64, 96] float32", [&] { s.backbone(torch::zeros({2, 1, 64, 96})); });
+    refuses("images must be [*, 3, *, *] float32, but is [2, 1, 64, 96] float32",
+            [&] { s.backbone(torch::zeros({2, 1, 64, 96})); });
     refuses("images must", [&] { s.backbone(torch::zeros({2, 3, 64, 96}, at::kByte)); });
     refuses("backbone must be 4 long, but is 3 long",
             [&] { s.neck(with<Maps>(b.backbone, [](Maps& m) { m.pop_back(); })); });
@@ -119,19 +121,21 @@ TEST_CASE("contract: batches, ground truth and queries that do not belong togeth
       s.mask_loss(q, map, b.truth, valid);
     };
     const at::Tensor& map = b.encoded.mask_features;
-    refuses("queries.instance must", [&] { loss(queries([](Queries& q) { q.instance = q.instance.slice(0, 1); }), map, {}); });
+    refuses("queries.instance must",
+            [&] { loss(queries([](Queries& q) { q.instance = q.instance.slice(0, 1); }), map, {}); });
     refuses("mask_features must", [&] { loss(b.queries, map.slice(0, 1), {}); });
     refuses("mask_features must", [&] { loss(b.queries, map.slice(2, 1), {}); });
     refuses("valid must", [&] { loss(b.queries, map, torch::ones({2, map.size(2), map.size(3)})); });
     refuses("queries.anchor must", [&] { s.mask_logits(queries([](Queries& q) { q.anchor = at::Tensor(); }), map); });
     refuses("mask_features must", [&] { s.mask_logits(b.queries, map[0]); });
-    refuses("queries.score must", [&] { s.pixel_logits(queries([](Queries& q) { q.score = q.score.to(at::kDouble); }),
-                                                       pixels_of(5, s.mask_channels())); });
+    const PixelSet pixels = pixels_of(5, s.mask_channels());
+    refuses("queries.score must",
+            [&] { s.pixel_logits(queries([](Queries& q) { q.score = q.score.to(at::kDouble); }), pixels); });
     refuses("pixels.embeddings must", [&] { s.pixel_logits(b.queries, pixels_of(5, s.mask_channels() + 1)); });
-    refuses("pixels.anchor must", [&] {
-      s.pixel_logits(b.queries, with<PixelSet>(pixels_of(5, s.mask_channels()), [](PixelSet& p) { p.anchor = p.position; }));
-    });
-    refuses("truth[0].masks must", [&] { s.instance_cells(truth([](Truth& t) { t[0].masks = t[0].masks.to(at::kByte); })[0]); });
+    refuses("pixels.anchor must",
+            [&] { s.pixel_logits(b.queries, with<PixelSet>(pixels, [](PixelSet& p) { p.anchor = p.position; })); });
+    refuses("truth[0].masks must",
+            [&] { s.instance_cells(truth([](Truth& t) { t[0].masks = t[0].masks.to(at::kByte); })[0]); });
     refuses("masks must", [&] { s.to_canvas(torch::zeros({16, 24}), kCanvas); });
     refuses("masks must", [&] { s.score_factors(torch::zeros({2, 16, 24}, at::kBool)); });
   }
@@ -149,7 +153,8 @@ TEST_CASE("contract: what a segmenter keeps with a batch is its own", "[model][e
     refuses("was given a batch without the state it keeps with it", [&] { b.segmenter->predict(b.encoded); });
     TinyBatch c = batch_of(name);
     c.queries.targets = nullptr;
-    refuses("was given a batch without the state it keeps with it", [&] { c.segmenter->base_losses(c.encoded, c.queries, c.truth); });
+    refuses("was given a batch without the state it keeps with it",
+            [&] { c.segmenter->base_losses(c.encoded, c.queries, c.truth); });
     // The mask loss is asked of queries outside of their batch, so it needs none.
     CHECK_NOTHROW(c.segmenter->mask_loss(c.queries, c.encoded.mask_features, c.truth, {}));
   }
@@ -202,8 +207,8 @@ class Fifth : public Segmenter {
   }
   std::shared_ptr<const SegmenterState> do_heads(const FeaturePyramid&, const at::Tensor&) override { return nullptr; }
   Queries do_assign(const Encoded&, const std::vector<view::GroundTruth>&) override {
-    const at::Tensor ids = torch::zeros({2}, at::kLong);
-    return {torch::ones({2, 8}), ids, ids, ids, torch::zeros({2}), torch::zeros({2, wrong == "queries.anchor" ? 2 : 3}), nullptr, 0};
+    const at::Tensor ids = torch::zeros({2}, at::kLong), anchor = torch::zeros({2, wrong == "queries.anchor" ? 2 : 3});
+    return {torch::ones({2, 8}), ids, ids, ids, torch::zeros({2}), anchor, nullptr, 0};
   }
   Losses do_base_losses(const Encoded&, const Queries& queries, const std::vector<view::GroundTruth>&) override {
     return {{"mass", wrong == "mass" ? queries.vectors : queries.vectors.sum()}};
@@ -225,7 +230,8 @@ class Fifth : public Segmenter {
 
 }  // namespace
 
-TEST_CASE("contract: a segmenter's own outputs are held to it, and inner products are there for free", "[model][property]") {
+TEST_CASE("contract: a segmenter's own outputs are held to it, and inner products are there for free",
+          "[model][property]") {
   Fifth s;
   nn::init_modules_(s, /*seed=*/1);
   const torch::NoGradGuard guard;
@@ -241,7 +247,8 @@ TEST_CASE("contract: a segmenter's own outputs are held to it, and inner product
     s.predict(encoded);
   };
   CHECK_NOTHROW(everything());
-  for (const char* what : {"mask_features", "queries.anchor", "mass", "mask_loss", "instance_cells", "prediction.labels"}) {
+  for (const char* what :
+       {"mask_features", "queries.anchor", "mass", "mask_loss", "instance_cells", "prediction.labels"}) {
     s.wrong = what;
     refuses(std::string(what) + " must be", everything);
   }

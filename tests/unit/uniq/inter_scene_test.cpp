@@ -102,13 +102,15 @@ TEST_CASE("inter-scene: tensors of another shape or type are refused by name", "
   const auto refuses = [](const char* what, const std::function<void(Setting&)>& change) {
     Setting s(4, 30, 9, 1.0f);
     change(s);
-    CHECK_THROWS_WITH(inter_scene_loss(*s.segmenter, s.queries, s.query_image, s.pixels, {}, 0, 0), Catch::Contains(what));
+    CHECK_THROWS_WITH(inter_scene_loss(*s.segmenter, s.queries, s.query_image, s.pixels, {}, 0, 0),
+                      Catch::Contains(what));
   };
   refuses("queries.vectors must be [*, 16] float32, but is [4, 15] float32",
           [](Setting& s) { s.queries.vectors = s.queries.vectors.slice(1, 1); });
   refuses("queries.image must", [](Setting& s) { s.queries.image = s.queries.image.to(at::kInt); });
   refuses("query_image_id must be [4] int64", [](Setting& s) { s.query_image = s.query_image.slice(0, 1); });
-  refuses("pixels.embeddings must be [*, 16] float32", [](Setting& s) { s.pixels.pixels.embeddings = torch::zeros({30, 8}); });
+  refuses("pixels.embeddings must be [*, 16] float32",
+          [](Setting& s) { s.pixels.pixels.embeddings = torch::zeros({30, 8}); });
   refuses("pixels.position must", [](Setting& s) { s.pixels.pixels.position = torch::zeros({30, 3}); });
   refuses("pixels.image_id must", [](Setting& s) { s.pixels.image_id = s.pixels.image_id.to(at::kFloat); });
   refuses("pixels.category must", [](Setting& s) { s.pixels.category = at::Tensor(); });

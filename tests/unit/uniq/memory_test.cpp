@@ -63,7 +63,8 @@ TEST_CASE("memory: a restored state goes on like the original", "[uniq][property
   REQUIRE(at::equal(one.entries().image_id, two.entries().image_id));
   REQUIRE(at::equal(one.entries().pixels.embeddings, two.entries().pixels.embeddings));
   PixelMemory narrow(10, 3, at::kCPU);
-  REQUIRE_THROWS_AS(narrow.set_state(one.state()), Error);
+  REQUIRE_THROWS_WITH(narrow.set_state(one.state()),
+                      "the saved memory's \"embeddings\" must be [10, 3] float32, but is [10, 4] float32");
 }
 
 TEST_CASE("memory: every instance gives the same number of its own pixels, small ones all they have", "[uniq][property]") {
