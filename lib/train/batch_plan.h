@@ -11,9 +11,10 @@ namespace iuq::train {
 /// The scenes that are hard negatives of a scene, hardest first, as indices of the data set; empty when unknown.
 using HardScenes = std::function<std::vector<int64_t>(int64_t image)>;
 
-/// Which images form the batch of each step. A batch holds images of one bucket (canvas size) only, so no image is padded to
-/// the size of another and results do not depend on which images share a batch. Every image of an epoch is in some batch; the last batch of a bucket
-/// is filled up from the bucket's start. A function of (images, buckets, seed, step) alone.
+/// Which images form the batch of each step. A batch holds images of one bucket (canvas size) only, so no image is padded
+/// to the size of another and results do not depend on which images share a batch. Every image of an epoch is in some
+/// batch; the last batch of a bucket is filled up from the bucket's start. A function of (images, buckets, seed, step)
+/// alone.
 class BatchPlan {
  public:
   /// `bucket_of` gives the bucket number of an image; `hard_scenes` may be empty (then batches are random).

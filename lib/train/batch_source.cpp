@@ -86,7 +86,8 @@ class ImageSource : public BatchSource {
     return view::draw_jitter(options_.input, {entry.height, entry.width}, mirror, rng);
   }
 
-  // Images of one bucket may differ by a little at another short side than the one the bucket was made for.
+  // A bucket is a canvas size at the last of the short sides. At another of them the canvases of its images may differ by a
+  // little, so all are padded to the largest.
   static void pad(view::Scene& scene, view::Size canvas) {
     const int64_t right = canvas.width - scene.image.size(2);
     const int64_t below = canvas.height - scene.image.size(1);

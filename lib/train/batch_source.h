@@ -27,12 +27,12 @@ struct Batch {
   model::FeaturePyramid features;  // of the backbone; empty when images are given
   model::Frame frame;
   std::vector<view::GroundTruth> truth;      // B
-  std::vector<view::ViewTransform> to_view;  // B: from each image at test size, as the cache and mining see it, to here
+  std::vector<view::ViewTransform> to_view;  // B: from each image at test size, as cache and mining see it, to the canvas
   std::vector<view::ViewTransform> pairs;    // B/2, or none: from the frame of image i to that of image i + B/2
 };
 
-/// Where a step's input comes from: images through the backbone, or the backbone's maps from the cache. One code path
-/// after it. make() is a function of the step alone and may run on several threads.
+/// Where a step's input comes from: images that go through the backbone, or the backbone's maps from the cache. What comes
+/// after is the same for both. make() is a function of its arguments alone and may run on several threads.
 class BatchSource {
  public:
   virtual ~BatchSource() = default;
@@ -52,7 +52,7 @@ struct SourceOptions {
 
 /// Reads, mirrors, resizes and transforms images as sections "input" and "view" say.
 std::unique_ptr<BatchSource> image_source(const SourceOptions& options);
-/// Takes stored views; each image of a pair is another one. Error(kBadData) if the cache has fewer than two views when
+/// Takes stored views; the two images of a pair are two different ones. Error(kBadData) if the cache has fewer than two views when
 /// pairs are asked for, or lacks an image.
 std::unique_ptr<BatchSource> cached_source(const SourceOptions& options, std::shared_ptr<const cache::FeatureStore> store);
 

@@ -18,8 +18,8 @@ class Negatives;
 
 namespace iuq::train {
 
-/// The external memory of a run, together with how it is filled: pixels of the instances of each batch, and among them those
-/// that were mined as hard for other scenes. It is made at the first batch, which tells how wide an embedding is.
+/// The external memory of a run, together with how it is filled: pixels of the instances of each batch, and among them
+/// those that were mined as hard for other scenes. It is made at the first batch, which tells how wide an embedding is.
 class ForeignPixels {
  public:
   /// `negatives` may be null. All arguments but `device` and `seed` must outlive this.

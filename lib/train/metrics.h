@@ -28,8 +28,8 @@ class MetricsWindow {
   /// Exact text form for a checkpoint. Error(kBadData) when a value is not finite, which JSON could not hold.
   std::string saved() const;
   int64_t images() const { return images_; }
-  /// Error(kBadData) unless every value so far is finite, naming the values, `step` (steps done) and the images of the step.
-  /// Waits for the device.
+  /// Error(kBadData) unless every value so far is finite, naming the values, `step` (steps done) and the images of the
+  /// step. Waits for the device.
   void check_finite(int64_t step, const std::vector<int64_t>& image_ids) const;
   std::string text() const;  // "class 1.2, mask nan"
 

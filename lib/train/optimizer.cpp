@@ -181,7 +181,8 @@ void Optimizer::set_state(const std::vector<std::pair<std::string, at::Tensor>>&
     }
   }
   if (!saved.empty()) {
-    throw Error(ErrorCode::kBadData, cat("the saved optimiser state \"", saved.begin()->first, "\" is of no parameter of this model"));
+    throw Error(ErrorCode::kBadData,
+                cat("the saved optimiser state \"", saved.begin()->first, "\" is of no parameter of this model"));
   }
 }
 

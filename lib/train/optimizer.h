@@ -41,8 +41,8 @@ class Optimizer {
   /// clipping, [] float32 on the device.
   at::Tensor step(int64_t step);
 
-  /// Momentum and moments by parameter name, for checkpoints; a parameter that has had no gradient has none. set_state is the
-  /// inverse: Error(kBadData) for a shape, a name or a half of a parameter's state that does not fit the model.
+  /// Momentum and moments by parameter name, for checkpoints; a parameter that has had no gradient has none. set_state is
+  /// the inverse: Error(kBadData) for a shape, a name or a half of a parameter's state that does not fit the model.
   std::vector<std::pair<std::string, at::Tensor>> state() const;
   void set_state(const std::vector<std::pair<std::string, at::Tensor>>& state);
 

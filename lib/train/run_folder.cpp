@@ -36,8 +36,8 @@ std::string unfinished_digest(const std::string& folder) {
   if (checkpoints.empty()) return "";
   const nlohmann::json state = io::read_json(checkpoints.back() + "/state.json");
   if (!state.is_object() || !state.contains("digest") || !state["digest"].is_string()) {
-    throw Error(ErrorCode::kBadData, cat("\"", checkpoints.back(), "/state.json\" has no text \"digest\"; delete this folder, or "
-                                         "start again with --force"));
+    throw Error(ErrorCode::kBadData, cat("\"", checkpoints.back(), "/state.json\" has no text \"digest\"; delete this folder, "
+                                         "or start again with --force"));
   }
   return state["digest"];
 }

@@ -52,7 +52,7 @@ std::string first_not_finite(const NamedTensors& tensors) {
   const torch::NoGradGuard guard;
   // Smallest and largest value of each tensor: NaN if any value is.
   const auto bounds = [](const at::Tensor& tensor) {
-    const auto [least, most] = at::aminmax(tensor);
+    const auto [least, most] = at::aminmax(tensor.element_size() < 4 ? tensor.to(at::kFloat) : tensor);
     return at::stack({least, most}).to(at::kDouble);  // [2]
   };
   std::vector<at::Tensor> all;

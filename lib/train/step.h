@@ -18,8 +18,8 @@ struct StepResult {
   std::vector<int64_t> image_ids;  // B, of the data set
 };
 
-/// One step of training: forward pass, loss terms, backward pass, update. A function of the parameters, the batch, the number of
-/// the step and what the terms remember; so a resumed run takes the same steps.
+/// One step of training: forward pass, loss terms, backward pass, update. A function of the parameters, the batch, the
+/// number of the step and what the terms remember; so a resumed run takes the same steps.
 class Step {
  public:
   /// All arguments must outlive this. Randomness: stream (seed, "step", step).

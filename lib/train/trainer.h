@@ -36,9 +36,9 @@ struct TrainJob {
 
 /// Trains one segmenter into the folder `output` (see RunFolder) and returns false when it was up to date.
 /// The same job gives the same metrics and weights on the same machine and thread count, also when it was stopped and
-/// resumed. Errors: those of the inputs; kConfig; kBadData "loss is not finite" naming step, images and terms, or naming the
-/// weight that is not finite, or the checkpoint that cannot be resumed from; kInterrupted after a signal, with a checkpoint of
-/// the last step. No checkpoint or result holds a value that is not finite.
+/// resumed. Errors: those of the inputs; kConfig; kBadData "loss is not finite" naming step, images and terms, or naming
+/// the weight that is not finite, or the checkpoint that cannot be resumed from; kInterrupted after a signal, with a
+/// checkpoint of the last step. No checkpoint or result holds a value that is not finite.
 bool train(const TrainJob& job, const std::string& output, bool resume, bool force, bool dry_run);
 
 }  // namespace iuq::train

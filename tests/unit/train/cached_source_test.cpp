@@ -105,7 +105,8 @@ TEST_CASE("cached source: features, masks, to_view and pairs tell of the same vi
     for (size_t i = 0; i < 4; ++i) {
       const view::ViewTransform second = batch.to_view[i].then(batch.pairs[i]);
       CHECK_FALSE(batch.pairs[i].is_identity());
-      for (const auto& [one, other] : {std::pair(second.x, batch.to_view[i + 4].x), std::pair(second.y, batch.to_view[i + 4].y)}) {
+      const view::ViewTransform& wanted = batch.to_view[i + 4];
+      for (const auto& [one, other] : {std::pair(second.x, wanted.x), std::pair(second.y, wanted.y)}) {
         CHECK(one.scale == Approx(other.scale));
         CHECK(one.offset == Approx(other.offset).margin(1e-9));
       }
@@ -135,8 +136,9 @@ TEST_CASE("cached source: without pairs an image is whole unless it is augmented
 TEST_CASE("cached source: what does not fit is refused", "[train][error]") {
   Fixture one_view(1);
   one_view.options.train.pairs = true;
-  CHECK(test::contains(test::refusal(ErrorCode::kBadData, [&] { train::cached_source(one_view.options, one_view.store()); }),
-                       "two views"));
+  const std::string too_few =
+      test::refusal(ErrorCode::kBadData, [&] { train::cached_source(one_view.options, one_view.store()); });
+  CHECK(test::contains(too_few, "two views"));
   one_view.options.train.pairs = false;
   one_view.options.input.short_side = {96};
   const auto source = train::cached_source(one_view.options, one_view.store());

@@ -13,11 +13,14 @@ namespace {
 bool never() { return false; }
 
 // The steps done at which each of the hooks "a", "b", ... is called, in the order of the calls.
-std::string calls_of(const std::vector<When>& hooks, int64_t done, int64_t steps, const std::function<bool()>& stop = never) {
+std::string calls_of(const std::vector<When>& hooks, int64_t done, int64_t steps,
+                     const std::function<bool()>& stop = never) {
   std::string calls;
   Loop loop(done, steps, stop);
   for (size_t i = 0; i < hooks.size(); ++i) {
-    loop.add(hooks[i], [&calls, i](const Moment& at) { calls += static_cast<char>('a' + i) + std::to_string(at.step) + " "; });
+    loop.add(hooks[i], [&calls, i](const Moment& at) {
+      calls += static_cast<char>('a' + i) + std::to_string(at.step) + " ";
+    });
   }
   try {
     loop.run([](int64_t) { return StepResult(); });
@@ -46,7 +49,8 @@ TEST_CASE("loop: a resumed run counts from the start of the run", "[train]") {
   CHECK(calls_of({{}}, 9, 9).empty());
 }
 
-TEST_CASE("loop: a stop calls the hooks of that step and those for stops, then says that it was interrupted", "[train][error]") {
+TEST_CASE("loop: a stop calls the hooks of that step and those for stops, then says that it was interrupted",
+          "[train][error]") {
   const std::vector<When> hooks = {{.every = 2}, {.every = 100, .at_end = true}, {.every = 100, .on_stop = true}};
   CHECK(calls_of(hooks, 0, 9, stop_after(3)) == "a2 c3 interrupted");
   CHECK(calls_of(hooks, 0, 9, stop_after(4)) == "a2 a4 c4 interrupted");

@@ -110,20 +110,20 @@ TEST_CASE("mined: the memory takes the hard pixels of an instance, in its view, 
     for (size_t b = 0; b < batch.truth.size(); ++b) {
       const at::Tensor cells = pieces.segmenter->instance_cells(batch.truth[b]);
       for (int64_t n = 0; n < batch.truth[b].count(); ++n) {
-        const int64_t own = std::min<int64_t>(2, cells[n].sum().item<int64_t>());  // the first of them is the hard one
-        const auto hard = train::hard_pixels(*pieces.negatives, batch.truth[b].instance_ids[static_cast<size_t>(n)], batch.to_view[b]);
-        if (!hard.empty()) {
-          const auto x = static_cast<int64_t>(hard[0].first), y = static_cast<int64_t>(hard[0].second);
-          const bool inside = x >= 0 && y >= 0 && x < 64 && y < 64 && cells[n][y / 4][x / 4].item<bool>();
-          if (inside) {
-            CAPTURE(step, b, n);
-            CHECK(kept.pixels.position[row][0].item<float>() == hard[0].first);
-            CHECK(kept.pixels.position[row][1].item<float>() == hard[0].second);
-            CHECK(at::equal(kept.pixels.embeddings[row], encoded.mask_features[static_cast<int64_t>(b)].select(1, y / 4).select(1, x / 4)));
-            ++looked_at;
-          }
-        }
-        row += own;
+        const int64_t first = row;  // that of the hard one, if there is one
+        row += std::min<int64_t>(2, cells[n].sum().item<int64_t>());
+        const int64_t id = batch.truth[b].instance_ids[static_cast<size_t>(n)];
+        const auto hard = train::hard_pixels(*pieces.negatives, id, batch.to_view[b]);
+        if (hard.empty()) continue;
+        const auto x = static_cast<int64_t>(hard[0].first), y = static_cast<int64_t>(hard[0].second);
+        const bool inside = x >= 0 && y >= 0 && x < 64 && y < 64 && cells[n][y / 4][x / 4].item<bool>();
+        if (!inside) continue;
+        CAPTURE(step, b, n);
+        CHECK(kept.pixels.position[first][0].item<float>() == hard[0].first);
+        CHECK(kept.pixels.position[first][1].item<float>() == hard[0].second);
+        const at::Tensor map = encoded.mask_features[static_cast<int64_t>(b)];  // [D, H, W]
+        CHECK(at::equal(kept.pixels.embeddings[first], map.select(1, y / 4).select(1, x / 4)));
+        ++looked_at;
       }
     }
     REQUIRE(row == kept.count());
@@ -131,7 +131,8 @@ TEST_CASE("mined: the memory takes the hard pixels of an instance, in its view, 
   CHECK(looked_at >= 12);
 }
 
-TEST_CASE("mined: batches bring together the scenes that were confused, by the indices of the data set", "[train][property]") {
+TEST_CASE("mined: batches bring together the scenes that were confused, by the indices of the data set",
+          "[train][property]") {
   test::TinyRun run;
   run.use_cache();
   const test::Pieces pieces(run.job);

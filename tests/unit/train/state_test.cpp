@@ -124,9 +124,12 @@ TEST_CASE("state: values that are not finite are found wherever they are", "[tra
   }
   CHECK(first_not_finite({{"half", torch::full({4}, INFINITY, at::kHalf)}}) == "half");
   // The sum of these would not be finite, but each is.
-  CHECK(first_not_finite({{"large", torch::full({64}, 3e38)}, {"integers", torch::ones({2}, at::kLong)},
-                          {"none", torch::zeros({0})}, {"undefined", at::Tensor()}, {"double", torch::full({1}, 1e300, at::kDouble)}})
-            .empty());
+  const NamedTensors fine = {{"large", torch::full({64}, 3e38)},
+                             {"integers", torch::ones({2}, at::kLong)},
+                             {"none", torch::zeros({0})},
+                             {"undefined", at::Tensor()},
+                             {"double", torch::full({1}, 1e300, at::kDouble)}};
+  CHECK(first_not_finite(fine).empty());
 }
 
 TEST_CASE("state: nothing is written when a value is not finite", "[train][error]") {
@@ -195,7 +198,9 @@ TEST_CASE("state: optimiser, memory and metrics come back to the last bit", "[tr
     first.state.save(one, "abc");
     second.state.load(one);
     second.state.save(two, "abc");
-    for (const char* file : {"/state.safetensors", "/state.json"}) CHECK(test::read_bytes(one + file) == test::read_bytes(two + file));
+    for (const char* file : {"/state.safetensors", "/state.json"}) {
+      CHECK(test::read_bytes(one + file) == test::read_bytes(two + file));
+    }
     CHECK(second.memory.fill() == 60);
     CHECK(at::equal(second.memory.entries().pixels.embeddings, first.memory.entries().pixels.embeddings));
 

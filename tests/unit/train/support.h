@@ -26,8 +26,8 @@
 // A training run that takes well under a second, and its pieces.
 namespace iuq::test {
 
-/// Six images of 64 x 64 with two instances each, ids 100, 103, ...; a SOLOv2 of 16 channels; six steps of two pairs with both
-/// terms of the method, which rise from step 1 to step 3.
+/// Six images of 64 x 64 with two instances each, ids 100, 103, ...; a SOLOv2 of 16 channels; six steps of two pairs with
+/// both terms of the method, which rise from step 1 to step 3.
 struct TinyRun {
   TempFolder folder;
   train::TrainJob job;
@@ -81,7 +81,8 @@ struct TinyRun {
     job.images.clear();
   }
 
-  /// Each image is confused with the next one of the file, and each instance with the pixel at the middle of an instance there.
+  /// Each image is confused with the next one of the file, and each instance with the pixel at the middle of an instance
+  /// there.
   void write_ring_of_negatives() const {
     const auto dataset = data::Dataset::load(job.annotations);
     io::Provenance provenance("test", {});
@@ -96,7 +97,9 @@ struct TinyRun {
       table.images.push_back({image.id, {{next.id, 0.5}}});
       for (const data::Annotation& annotation : dataset.annotations_of(image)) {
         const data::Annotation& other = dataset.annotations_of(next).front();
-        const auto middle = [&](size_t axis) { return 4 * static_cast<int64_t>((other.box[axis] + other.box[axis + 2] / 2) / 4); };
+        const auto middle = [&](size_t axis) {  // on the grid of the mask features
+          return 4 * static_cast<int64_t>((other.box[axis] + other.box[axis + 2] / 2) / 4);
+        };
         table.instances.push_back({annotation.id, image.id, {{next.id, other.id, middle(0), middle(1), 0.75F}}});
       }
     }
@@ -119,7 +122,8 @@ struct Pieces {
   explicit Pieces(const train::TrainJob& job)
       : dataset(data::Dataset::load(job.annotations)), segmenter(model::make_segmenter(job.model, 2, job.seed)) {
     segmenter->train();
-    const train::SourceOptions options{dataset, job.images, job.input, job.view, job.train, segmenter->alignment(), job.seed};
+    const train::SourceOptions options{dataset,   job.images, job.input, job.view,
+                                       job.train, segmenter->alignment(), job.seed};
     if (!job.negatives.empty()) negatives = std::make_shared<uniq::Negatives>(uniq::Negatives::load(job.negatives));
     if (!job.features.empty()) store = std::make_shared<cache::FeatureStore>(cache::FeatureStore::open(job.features));
     source = store ? train::cached_source(options, store) : train::image_source(options);
