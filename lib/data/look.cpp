@@ -2,17 +2,17 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numbers>
 
 namespace iuq::data {
 namespace {
 
-constexpr double kPi = 3.14159265358979323846;
 
 double smooth(double t) { return t * t * (3 - 2 * t); }
 double fraction(double t) { return t - std::floor(t); }
 
 /// 0 to 1 to 0 over one period, with soft steps so that fine patterns do not alias.
-double wave(double phase) { return std::clamp(0.5 + 0.9 * std::sin(2 * kPi * phase), 0.0, 1.0); }
+double wave(double phase) { return std::clamp(0.5 + 0.9 * std::sin(2 * std::numbers::pi * phase), 0.0, 1.0); }
 
 }  // namespace
 
@@ -64,7 +64,7 @@ Colour Look::at(double x, double y, double radius) const {
       break;
     }
     case Texture::kChecks: {
-      const double s = std::sin(kPi * along / period) * std::sin(kPi * across / period);
+      const double s = std::sin(std::numbers::pi * along / period) * std::sin(std::numbers::pi * across / period);
       t = std::clamp(0.5 + 2 * s, 0.0, 1.0);
       break;
     }
@@ -90,7 +90,7 @@ Look draw_object_look(Rng& rng) {
   look.second = from_hsv(second_hue, second_saturation, second_value);
   look.texture = static_cast<Texture>(rng.below(6));
   look.period = rng.uniform(5, 10);
-  look.angle = rng.uniform(0, 2 * kPi);
+  look.angle = rng.uniform(0, 2 * std::numbers::pi);
   look.noise_key = rng.next();
   return look;
 }
@@ -105,7 +105,7 @@ Look draw_background_look(Rng& rng) {
   look.second = from_hsv(second_hue, second_saturation, second_value);
   look.texture = static_cast<Texture>(1 + rng.below(5));
   look.period = rng.uniform(12, 40);
-  look.angle = rng.uniform(0, 2 * kPi);
+  look.angle = rng.uniform(0, 2 * std::numbers::pi);
   look.noise_key = rng.next();
   return look;
 }

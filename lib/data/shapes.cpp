@@ -3,13 +3,13 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <numbers>
 
 #include "lib/base/error.h"
 
 namespace iuq::data {
 namespace {
 
-constexpr double kPi = 3.14159265358979323846;
 
 bool in_disc(double u, double v, double cu, double cv, double radius) {
   return (u - cu) * (u - cu) + (v - cv) * (v - cv) <= radius * radius;
@@ -18,14 +18,14 @@ bool in_disc(double u, double v, double cu, double cv, double radius) {
 /// Regular polygon by its sides' distance from the centre; the first corner points up when `sides` is odd.
 bool in_regular(double u, double v, int sides, double distance) {
   for (int k = 0; k < sides; ++k) {
-    const double angle = kPi / 2 + 2 * kPi * k / sides;
+    const double angle = std::numbers::pi / 2 + 2 * std::numbers::pi * k / sides;
     if (u * std::cos(angle) + v * std::sin(angle) > distance) return false;
   }
   return true;
 }
 
 bool in_star(double u, double v) {
-  constexpr double kOuter = 1.15, kInner = 0.5, kHalf = kPi / 5;
+  constexpr double kOuter = 1.15, kInner = 0.5, kHalf = std::numbers::pi / 5;
   const double turn = std::atan2(u, -v);  // 0 is up
   const double folded = std::fabs(std::remainder(turn, 2 * kHalf));
   const double radius = std::hypot(u, v);

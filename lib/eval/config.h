@@ -19,6 +19,7 @@ struct AreaRange {
   const char* name;
   double low, high;  // pixels, both bounds belong to the range
 };
+inline bool out_of_range(double area, const AreaRange& range) { return area < range.low || area > range.high; }
 inline constexpr std::array<AreaRange, kAreas> kAreaRanges = {{{"all", 0, 1e10},
                                                                {"small", 0, 32 * 32},
                                                                {"medium", 32 * 32, 96 * 96},

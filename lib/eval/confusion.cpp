@@ -16,7 +16,7 @@ namespace {
 
 constexpr size_t kImagesAtATime = 64;
 
-struct Pair {
+struct ClassPair {
   uint32_t truth, detected;
 };
 
@@ -26,7 +26,7 @@ class Pairing {
   Pairing(const EvalInput& input, const PairsByImage& pairs, uint32_t nothing, double iou, double min_score)
       : view_(input, pairs, "the confusion matrix"), nothing_(nothing), iou_(iou), min_score_(min_score) {}
 
-  void run(size_t image, std::vector<Pair>& out) {
+  void run(size_t image, std::vector<ClassPair>& out) {
     view_.load(image, min_score_);
     taken_.assign(view_.truths().size(), 0);
     for (size_t d = 0; d < view_.found().size(); ++d) {
@@ -87,7 +87,7 @@ std::vector<Confusion::Name> names_of(const EvalInput& input) {
 }
 
 // Names come from outside: nothing in them may steer a terminal.
-std::string printable(std::string name) {
+std::string printable_name(std::string name) {
   for (char& c : name) {
     if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = '?';
   }
@@ -127,10 +127,10 @@ Confusion count_confusions(const EvalInput& input, double iou, double min_score)
   std::mutex mutex;
   parallel_for(input.truth.images.size(), kImagesAtATime, input.config.threads, [&](size_t begin, size_t end) {
     Pairing pairing(input, of_image, nothing, iou, min_score);
-    std::vector<Pair> pairs;
+    std::vector<ClassPair> pairs;
     for (size_t i = begin; i < end; ++i) pairing.run(i, pairs);
     const std::lock_guard lock(mutex);  // whole numbers: the order in which threads come here does not matter
-    for (const Pair& pair : pairs) ++out.counts[pair.truth * out.names.size() + pair.detected];
+    for (const ClassPair& pair : pairs) ++out.counts[pair.truth * out.names.size() + pair.detected];
   });
   return out;
 }
@@ -157,8 +157,8 @@ std::string to_table(const Confusion& confusion, size_t most) {
   for (size_t i = 0; i < std::min(most, entries.size()); ++i) {
     char count[32];
     std::snprintf(count, sizeof count, "%10lld  ", static_cast<long long>(entries[i].count));
-    out += count + printable(confusion.names[entries[i].truth].name) + " -> " +
-           printable(confusion.names[entries[i].detected].name) + "\n";
+    out += count + printable_name(confusion.names[entries[i].truth].name) + " -> " +
+           printable_name(confusion.names[entries[i].detected].name) + "\n";
   }
   return out;
 }

@@ -15,13 +15,13 @@ namespace iuq::eval {
 namespace {
 
 constexpr double kForegroundIou = .5, kBackgroundIou = .1;  // TIDE's
-constexpr size_t kImagesAtATime = 16;
+constexpr size_t kImagesPerTask = 16;
 
 enum class Kind : uint8_t { kUnused, kHit, kClassification, kLocalisation, kBoth, kDuplicate, kBackground };
 enum class Fate : uint8_t { kIgnored, kFound, kFixable, kMissed };  // of an annotation
 
 // What became of a detection.
-struct Row {
+struct Judged {
   double score = 0;
   uint32_t category = 0;
   uint32_t fixed_category = 0;  // that of the annotation it would find
@@ -36,7 +36,7 @@ class Judge {
   Judge(const EvalInput& input, const PairsByImage& pairs, std::vector<Fate>& fates)
       : view_(input, pairs, "the error breakdown"), fates_(fates) {}
 
-  void run(size_t image, Row* rows) {
+  void run(size_t image, Judged* rows) {
     view_.load(image, -std::numeric_limits<double>::infinity());
     const size_t truths = view_.truths().size();
     taken_.assign(truths, 0);
@@ -73,7 +73,7 @@ class Judge {
   // As the protocol does it: the best that is free, of equals the last, an ignored one only where no other qualifies.
   // What is no hit is kBoth until it is explained. Ignored ones are, too: with another category or a better place they
   // would have found something.
-  void match(size_t d, Row& row) {
+  void match(size_t d, Judged& row) {
     const ImageView::Found& found = view_.found()[d];
     for (const bool ignored : {false, true}) {
       double best = kForegroundIou;
@@ -95,7 +95,7 @@ class Judge {
     row.counts = !found.ignored_unless_matched;
   }
 
-  void explain(size_t d, Row& row) {
+  void explain(size_t d, Judged& row) {
     Best own, foreign, own_taken, any;
     for (const auto* o = view_.begin(d); o != view_.end(d); ++o) {
       const ImageView::Truth& truth = view_.truths()[o->truth];
@@ -120,7 +120,7 @@ class Judge {
   }
 
   // Detections come by falling score, so the first to claim an annotation is the one that may have it.
-  void claim(Kind kind, uint32_t truth, Row& row) {
+  void claim(Kind kind, uint32_t truth, Judged& row) {
     row.kind = kind;
     if (taken_[truth]) return;
     row.fixed_category = view_.truths()[truth].category;
@@ -148,11 +148,11 @@ enum class Fix {
 
 class Ranking {
  public:
-  Ranking(size_t categories, std::vector<Row> rows, const std::vector<Fate>& fates, const EvalInput& input)
+  Ranking(size_t categories, std::vector<Judged> rows, const std::vector<Fate>& fates, const EvalInput& input)
       : rows_(std::move(rows)), asked_(categories, 0), missed_(categories, 0), unfound_(categories, 0) {
-    std::erase_if(rows_, [](const Row& row) { return !row.counts && !row.fixes; });
+    std::erase_if(rows_, [](const Judged& row) { return !row.counts && !row.fixes; });
     // Rows are in the order of images, and so are ties.
-    std::stable_sort(rows_.begin(), rows_.end(), [](const Row& a, const Row& b) { return a.score > b.score; });
+    std::stable_sort(rows_.begin(), rows_.end(), [](const Judged& a, const Judged& b) { return a.score > b.score; });
     for (const ImageCategory& pair : input.pairs.list) {
       for (uint32_t g = pair.gt_begin; g < pair.gt_end; ++g) {
         asked_[pair.category] += fates[g] != Fate::kIgnored;
@@ -163,11 +163,11 @@ class Ranking {
   }
 
   int64_t count(Kind kind) const {
-    return std::count_if(rows_.begin(), rows_.end(), [kind](const Row& row) { return row.counts && row.kind == kind; });
+    return std::count_if(rows_.begin(), rows_.end(), [kind](const Judged& row) { return row.counts && row.kind == kind; });
   }
   int64_t misses() const {
     return std::count_if(rows_.begin(), rows_.end(),
-                         [](const Row& row) { return row.counts && row.kind != Kind::kHit; });
+                         [](const Judged& row) { return row.counts && row.kind != Kind::kHit; });
   }
   int64_t missed() const { return sum(missed_); }
   int64_t unfound() const { return sum(unfound_); }
@@ -175,7 +175,7 @@ class Ranking {
   /// -1 where nothing counts.
   double ap(Fix fix) const {
     std::vector<Curve> curves(asked_.size());
-    for (const Row& row : rows_) rank(row, fix, curves);
+    for (const Judged& row : rows_) rank(row, fix, curves);
     std::vector<std::array<double, kRecalls>> precisions;
     for (size_t k = 0; k < curves.size(); ++k) {
       const int64_t asked = asked_[k] - (fix == Fix::kMissed ? missed_[k] : fix == Fix::kNegatives ? unfound_[k] : 0);
@@ -213,7 +213,7 @@ class Ranking {
     }
   }
 
-  static void rank(const Row& row, Fix fix, std::vector<Curve>& curves) {
+  static void rank(const Judged& row, Fix fix, std::vector<Curve>& curves) {
     if (row.kind == Kind::kHit) {
       curves[row.category].hits.push_back(fix == Fix::kPositives ? 0 : curves[row.category].misses);
     } else if (!concerns(fix, row.kind)) {
@@ -241,19 +241,19 @@ class Ranking {
     return out;
   }
 
-  std::vector<Row> rows_;  // best first
+  std::vector<Judged> rows_;  // best first
   std::vector<int64_t> asked_, missed_, unfound_;  // [K] annotations
 };
 
-std::vector<Row> judge_all(const EvalInput& input, std::vector<Fate>& fates) {
+std::vector<Judged> judge_all(const EvalInput& input, std::vector<Fate>& fates) {
   const PairsByImage of_image = by_image(input);
   const Judge checked(input, of_image, fates);  // throws here, not on a thread, and without images too
   const size_t images = input.truth.images.size();
   std::vector<size_t> first(images + 1, 0);
   for (const ImageCategory& pair : input.pairs.list) first[pair.image + 1] += pair.out_end - pair.out_begin;
   for (size_t i = 0; i < images; ++i) first[i + 1] += first[i];
-  std::vector<Row> rows(first.back());
-  parallel_for(images, kImagesAtATime, input.config.threads, [&](size_t begin, size_t end) {
+  std::vector<Judged> rows(first.back());
+  parallel_for(images, kImagesPerTask, input.config.threads, [&](size_t begin, size_t end) {
     Judge judge(input, of_image, fates);
     for (size_t i = begin; i < end; ++i) judge.run(i, rows.data() + first[i]);
   });
@@ -268,7 +268,7 @@ nlohmann::json share_to_json(const ErrorShare& share) {
 
 ErrorBreakdown break_down_errors(const EvalInput& input) {
   std::vector<Fate> fates(input.pairs.gt.size(), Fate::kIgnored);
-  std::vector<Row> rows = judge_all(input, fates);
+  std::vector<Judged> rows = judge_all(input, fates);
   const Ranking ranking(input.pairs.first.size() - 1, std::move(rows), fates, input);
   ErrorBreakdown out;
   out.type = input.type;

@@ -17,8 +17,6 @@ constexpr double kAlmostOne = 1 - 1e-10;  // the reference's cap on a threshold
 constexpr size_t kPairsAtATime = 1024;
 
 
-bool out_of_range(double area, const AreaRange& range) { return area < range.low || area > range.high; }
-
 // An annotation of the pair at hand.
 struct Truth {
   const Annotation* value;

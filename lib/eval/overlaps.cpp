@@ -7,8 +7,6 @@
 namespace iuq::eval {
 namespace {
 
-bool out_of_range(double area, const AreaRange& range) { return area < range.low || area > range.high; }
-
 }  // namespace
 
 PairsByImage by_image(const EvalInput& input) {

@@ -18,6 +18,7 @@
 #include "lib/infer/predictor.h"
 #include "lib/infer/results_writer.h"
 #include "lib/io/provenance.h"
+#include "lib/model/segmenter.h"
 
 // Threads: those of a Prefetcher read images or features; the network, the results and the log belong to the calling thread.
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "lib/model/segmenter.h"
 #include "lib/nn/conv.h"
 
 namespace iuq::infer {

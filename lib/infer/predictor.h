@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "lib/mask/rle.h"
+#include "lib/model/batch.h"
 #include "lib/model/checkpoint.h"
-#include "lib/model/segmenter.h"
 #include "lib/view/transform.h"
 
 namespace iuq::infer {

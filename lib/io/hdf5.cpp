@@ -55,7 +55,7 @@ class Id {
 };
 
 // What the library says about the innermost failure, in brackets, or nothing.
-std::string reason() {
+std::string hdf5_reason() {
   std::string text;
   const auto take = [](unsigned n, const H5E_error2_t* error, void* out) -> herr_t {
     if (n == 0 && error->desc) *static_cast<std::string*>(out) = error->desc;
@@ -157,11 +157,11 @@ struct Hdf5Rows::State {
     throw Error(ErrorCode::kBadData, cat("\"", path, "\": \"", name, "\" ", what));
   }
   void check_written(bool ok, const std::string& name) const {
-    if (!ok) throw Error(ErrorCode::kIo, cat("cannot write \"", name, "\" to \"", path, "\"", reason()));
+    if (!ok) throw Error(ErrorCode::kIo, cat("cannot write \"", name, "\" to \"", path, "\"", hdf5_reason()));
   }
   Id dataset(const std::string& name) const {
     Id id(H5Dopen2(file, name.c_str(), H5P_DEFAULT), H5Dclose);
-    if (!id.ok()) bad(name, cat("is missing or damaged", reason()));
+    if (!id.ok()) bad(name, cat("is missing or damaged", hdf5_reason()));
     return id;
   }
   Id attribute(const std::string& key) const {
@@ -214,7 +214,7 @@ void Hdf5Rows::read(int64_t row, void* out) const {
     const RowSpaces spaces = row_spaces(id, row, row_shape_);
     const Id type(H5Dget_type(id), H5Tclose);
     if (H5Dread(id, type, spaces.memory, spaces.file, H5P_DEFAULT, out) < 0) {
-      state_->bad(name_, cat("row ", row, " is damaged", reason()));
+      state_->bad(name_, cat("row ", row, " is damaged", hdf5_reason()));
     }
     return;
   }
@@ -243,7 +243,7 @@ Hdf5File Hdf5File::create(const std::string& path) {
   auto state = std::make_shared<Hdf5Rows::State>();
   state->path = path;
   state->file = H5Fcreate(path.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, file_access());
-  if (state->file < 0) throw Error(ErrorCode::kCannotCreate, cat("cannot create \"", path, "\"", reason()));
+  if (state->file < 0) throw Error(ErrorCode::kCannotCreate, cat("cannot create \"", path, "\"", hdf5_reason()));
   return Hdf5File(std::move(state));
 }
 
@@ -261,7 +261,7 @@ Hdf5File Hdf5File::open(const std::string& path) {
   }
   state->file = H5Fopen(path.c_str(), H5F_ACC_RDONLY, file_access());
   if (state->file < 0) {
-    throw Error(ErrorCode::kBadData, cat("\"", path, "\" is a truncated or damaged HDF5 file", reason()));
+    throw Error(ErrorCode::kBadData, cat("\"", path, "\" is a truncated or damaged HDF5 file", hdf5_reason()));
   }
   return Hdf5File(std::move(state));
 }
@@ -270,7 +270,7 @@ void Hdf5File::close() {
   const Library library;
   const hid_t file = std::exchange(state_->file, -1);
   const bool flushed = H5Fflush(file, H5F_SCOPE_GLOBAL) >= 0;
-  const std::string why = flushed ? "" : reason();
+  const std::string why = flushed ? "" : hdf5_reason();
   if (H5Fclose(file) < 0 || !flushed) {
     throw Error(ErrorCode::kIo, cat("cannot write \"", state_->path, "\"", why));
   }
@@ -313,7 +313,7 @@ std::string Hdf5File::text_attribute(const std::string& key) const {
   const bool fixed = type.ok() && H5Tget_class(type) == H5T_STRING && H5Tis_variable_str(type) == 0;
   if (!fixed || bytes > 65536 || H5Aget_storage_size(id) != bytes) state_->bad(key, "is no fixed-length text");
   std::string text(bytes, '\0');
-  if (H5Aread(id, type, text.data()) < 0) state_->bad(key, cat("cannot be read", reason()));
+  if (H5Aread(id, type, text.data()) < 0) state_->bad(key, cat("cannot be read", hdf5_reason()));
   return text.substr(0, text.find('\0'));
 }
 
@@ -347,7 +347,7 @@ std::string Hdf5File::read_text(const std::string& name) const {
   state_->place(id, name);
   std::string text(bytes, '\0');
   if (H5Dread(id, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, text.data()) < 0) {
-    state_->bad(name, cat("cannot be read", reason()));
+    state_->bad(name, cat("cannot be read", hdf5_reason()));
   }
   return text.substr(0, text.find('\0'));
 }
@@ -380,7 +380,7 @@ std::vector<T> Hdf5File::read_table(const std::string& name, int64_t columns, in
   state_->place(id, name);
   std::vector<T> values(shape[0] * hsize_t(columns));
   if (!values.empty() && H5Dread(id, native_type<T>(), H5S_ALL, H5S_ALL, H5P_DEFAULT, values.data()) < 0) {
-    state_->bad(name, cat("cannot be read", reason()));
+    state_->bad(name, cat("cannot be read", hdf5_reason()));
   }
   return values;
 }

@@ -13,7 +13,7 @@ namespace iuq::io {
 namespace {
 
 constexpr int kMaxDepth = 64;
-constexpr std::array<double, 23> kPowers = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
+constexpr std::array<double, 23> kPowersOfTen = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
                                             1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
 
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
@@ -199,7 +199,7 @@ void JsonScanner::number() {
   }
   // Exact: both the digits and the power of ten are doubles, and a division rounds once.
   if (!n.has_exponent && n.digit_count <= 19 && n.digits <= uint64_t{1} << 53 && n.decimals <= 22) {
-    const double value = static_cast<double>(n.digits) / kPowers[static_cast<size_t>(n.decimals)];
+    const double value = static_cast<double>(n.digits) / kPowersOfTen[static_cast<size_t>(n.decimals)];
     return events_->number(n.negative ? -value : value);
   }
   double value = 0;

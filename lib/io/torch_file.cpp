@@ -17,7 +17,7 @@ using pickle::Pickle;
 using pickle::Value;
 using Kind = Value::Kind;
 
-constexpr int kMaxDepth = 32;
+constexpr int kMaxPickleDepth = 32;
 constexpr size_t kMaxNames = 1'000'000;
 
 // Around the parameters, in the order of preference: mmdet, detectron2, self-distillation, and what others use.
@@ -100,7 +100,7 @@ class Walker {
   }
 
   void flatten(const Value& dict, const std::string& prefix, int depth) {
-    if (depth > kMaxDepth) fail("its dicts are nested too deep");
+    if (depth > kMaxPickleDepth) fail("its dicts are nested too deep");
     for (const auto& [key, value] : dict.entries()) {
       if (!key->is(Kind::kText) && !key->is(Kind::kInt)) {
         skip(prefix + "?", cat("its key is a ", name_of(key->kind)));

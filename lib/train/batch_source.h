@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "lib/model/segmenter.h"
+#include "lib/model/batch.h"
 #include "lib/train/batch_plan.h"
 #include "lib/train/config.h"
 

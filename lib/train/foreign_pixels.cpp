@@ -3,6 +3,7 @@
 #include <torch/types.h>
 
 #include "lib/base/error.h"
+#include "lib/model/segmenter.h"
 #include "lib/train/mined.h"
 
 namespace iuq::train {

@@ -12,6 +12,9 @@
 #include "lib/train/batch_source.h"
 #include "lib/uniq/memory.h"
 
+namespace iuq::model {
+class Segmenter;
+}
 namespace iuq::uniq {
 class Negatives;
 }

@@ -3,6 +3,7 @@
 #include <torch/types.h>
 
 #include "lib/base/error.h"
+#include "lib/model/segmenter.h"
 #include "lib/train/foreign_pixels.h"
 #include "lib/uniq/equivariance.h"
 #include "lib/uniq/inter_scene.h"

@@ -7,9 +7,13 @@
 #include <string>
 #include <vector>
 
-#include "lib/model/segmenter.h"
+#include "lib/model/batch.h"
 #include "lib/train/batch_source.h"
 #include "lib/uniq/config.h"
+
+namespace iuq::model {
+class Segmenter;
+}
 
 namespace iuq::train {
 

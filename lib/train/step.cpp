@@ -3,6 +3,7 @@
 #include <torch/types.h>
 
 #include "lib/base/rng.h"
+#include "lib/model/segmenter.h"
 #include "lib/nn/stochastic.h"
 #include "lib/train/optimizer.h"
 

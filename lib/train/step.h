@@ -7,6 +7,10 @@
 
 #include "lib/train/loss.h"
 
+namespace iuq::model {
+class Segmenter;
+}
+
 namespace iuq::train {
 
 class Optimizer;

@@ -13,6 +13,7 @@
 #include "lib/io/provenance.h"
 #include "lib/io/safetensors.h"
 #include "lib/model/checkpoint.h"
+#include "lib/model/segmenter.h"
 #include "lib/train/batch_source.h"
 #include "lib/train/foreign_pixels.h"
 #include "lib/train/loop.h"

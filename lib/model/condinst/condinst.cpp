@@ -15,9 +15,9 @@ namespace {
 
 using namespace at::indexing;
 
-constexpr double kDiceEps = 1e-5;
+constexpr double kMaskEps = 1e-5;
 constexpr int64_t kStride = 8;   // of the mask features
-constexpr size_t kLevels = 5;    // of strides 8 .. 128
+constexpr size_t kHeadLevels = 5;    // of strides 8 .. 128
 constexpr int64_t kHiddenAtOnce = int64_t{1} << 24;  // values of one dynamic layer: 64 MB
 
 /// The targets of the class and box losses.
@@ -36,7 +36,7 @@ float on_pixel(int64_t index, int64_t level) {
 // Anchors of all locations of one image in the order of to_rows: [L, 3] float32 on the CPU.
 at::Tensor all_anchors(const std::vector<at::Tensor>& maps) {
   std::vector<float> anchors;
-  for (size_t l = 0; l < kLevels; ++l) {
+  for (size_t l = 0; l < kHeadLevels; ++l) {
     const auto level = static_cast<int64_t>(l);
     for (int64_t row = 0; row < maps[l].size(2); ++row) {
       for (int64_t column = 0; column < maps[l].size(3); ++column) {
@@ -78,7 +78,7 @@ Queries CondInst::do_assign(const Encoded& encoded, const std::vector<view::Grou
   const auto& heads = own_state<CondInstHeads>(encoded.heads);
   std::vector<view::Size> levels;
   std::vector<int64_t> first = {0};  // location of each level
-  for (size_t l = 0; l < kLevels; ++l) {
+  for (size_t l = 0; l < kHeadLevels; ++l) {
     levels.push_back({heads.classes[l].size(2), heads.classes[l].size(3)});
     first.push_back(first.back() + levels[l].height * levels[l].width);
   }
@@ -180,13 +180,13 @@ at::Tensor CondInst::do_mask_loss(const Queries& queries, const at::Tensor& mask
       const at::Tensor cells = valid[b].to(logits.scalar_type()).view({1, 1, logits.size(1), logits.size(2)});
       weight = (aligned_bilinear(cells, factor) > 0.999).flatten(1).to(logits.scalar_type());
     }
-    return dice_loss(large, masks.index_select(0, own.instance), weight, kDiceEps / 2);  // dice_loss adds it twice
+    return dice_loss(large, masks.index_select(0, own.instance), weight, kMaskEps / 2);  // dice_loss adds it twice
   });
 }
 
 at::Tensor CondInst::sizes_of(const at::Tensor& level) const {
   std::vector<float> sizes;
-  for (size_t l = 0; l < kLevels; ++l) sizes.push_back(static_cast<float>(config_.size_of_level(l)));
+  for (size_t l = 0; l < kHeadLevels; ++l) sizes.push_back(static_cast<float>(config_.size_of_level(l)));
   return torch::tensor(sizes, at::kFloat).to(level.device()).index_select(0, level.to(at::kLong));
 }
 
@@ -227,7 +227,7 @@ at::Tensor CondInst::do_cells(const at::Tensor& masks) { return every(masks, kSt
 std::vector<Prediction> CondInst::do_predict(const Encoded& encoded) {
   const auto& heads = own_state<CondInstHeads>(encoded.heads);
   std::vector<at::Tensor> scores;
-  for (size_t l = 0; l < kLevels; ++l) scores.push_back(at::sigmoid(heads.classes[l]) * at::sigmoid(heads.centerness[l]));
+  for (size_t l = 0; l < kHeadLevels; ++l) scores.push_back(at::sigmoid(heads.classes[l]) * at::sigmoid(heads.centerness[l]));
   std::vector<Prediction> predictions;
   for (int64_t b = 0; b < encoded.mask_features.size(0); ++b) predictions.push_back(predict_one(encoded, scores, b));
   return predictions;
@@ -237,7 +237,7 @@ Prediction CondInst::predict_one(const Encoded& encoded, const std::vector<at::T
   const auto& heads = own_state<CondInstHeads>(encoded.heads);
   std::vector<at::Tensor> score_of, label_of, location_of;
   int64_t begin = 0;
-  for (size_t l = 0; l < kLevels; ++l) {
+  for (size_t l = 0; l < kHeadLevels; ++l) {
     const at::Tensor product = maps[l][image].flatten(1).t();                      // [HW, C]
     const at::Tensor hits = at::nonzero(product > config_.score_threshold);        // [K, 2] location, class
     const at::Tensor score = product.index({hits.select(1, 0), hits.select(1, 1)});

@@ -9,7 +9,7 @@
 namespace iuq::model {
 namespace {
 
-const double kPrior = -std::log(99.0);  // bias of a class score that starts at 0.01
+const double kFcosPrior = -std::log(99.0);  // bias of a class score that starts at 0.01
 
 nn::ConvImpl::Options small(int64_t in, int64_t out, double bias_value = 0) {
   return {in, out, 3, 1, true, nn::NormKind::kNone, nn::ConvInit::kSmall, bias_value};
@@ -20,7 +20,7 @@ nn::ConvImpl::Options small(int64_t in, int64_t out, double bias_value = 0) {
 FcosHeadImpl::FcosHeadImpl(const CondInstConfig& config, int64_t classes) {
   class_tower_ = add_tower("cls_tower", config);
   box_tower_ = add_tower("bbox_tower", config);
-  class_out_ = register_module("cls_logits", nn::Conv(small(config.channels, classes, kPrior)));
+  class_out_ = register_module("cls_logits", nn::Conv(small(config.channels, classes, kFcosPrior)));
   box_out_ = register_module("bbox_pred", nn::Conv(small(config.channels, 4)));
   centerness_out_ = register_module("ctrness", nn::Conv(small(config.channels, 1)));
   const auto owner = register_module("scales", std::make_shared<torch::nn::Module>("scales"));
@@ -75,7 +75,7 @@ CondInstMaskBranchImpl::CondInstMaskBranchImpl(const CondInstConfig& config, int
   const auto head = register_module("seg_head", std::make_shared<torch::nn::Module>("seg_head"));
   add_block(semantic_, *head, "0", config.channels, config.mask_channels);
   add_block(semantic_, *head, "1", config.mask_channels, config.mask_channels);
-  semantic_out_ = register_module("logits", last(classes, kPrior));
+  semantic_out_ = register_module("logits", last(classes, kFcosPrior));
 }
 
 // Children 0 conv, 1 norm, (2 relu).

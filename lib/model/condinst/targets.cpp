@@ -17,10 +17,10 @@ struct Instance {
 };
 
 // Indices of the map's axis whose locations may lie in (low, high).
-struct Range {
+struct CellRange {
   int64_t first, last;
 };
-Range indices(float low, float high, int64_t stride, int64_t count) {
+CellRange indices(float low, float high, int64_t stride, int64_t count) {
   const auto index = [stride](float at) {
     return static_cast<int64_t>(std::floor((at - static_cast<float>(stride / 2)) / static_cast<float>(stride)));
   };
@@ -39,8 +39,8 @@ void claim(const Instance& box, int64_t n, const Level& level, double radius, st
   const auto half = static_cast<float>(static_cast<double>(level.stride) * radius);
   const float left = std::max(box.x - half, box.left), right = std::min(box.x + half, box.right);
   const float top = std::max(box.y - half, box.top), bottom = std::min(box.y + half, box.bottom);
-  const Range rows = indices(top, bottom, level.stride, level.size.height);
-  const Range columns = indices(left, right, level.stride, level.size.width);
+  const CellRange rows = indices(top, bottom, level.stride, level.size.height);
+  const CellRange columns = indices(left, right, level.stride, level.size.width);
   for (int64_t row = rows.first; row <= rows.last; ++row) {
     const auto y = static_cast<float>(level.stride * row + level.stride / 2);
     for (int64_t column = columns.first; column <= columns.last; ++column) {

@@ -10,7 +10,7 @@
 namespace iuq::model {
 namespace {
 
-constexpr size_t kLevels = 3;
+constexpr size_t kDecoderLevels = 3;
 constexpr int64_t kMaskLayers = 3;
 
 // Cells outside each query's mask, seen at a level's size: [B, Q, D], [B, D, L] -> [B, Q, L] bool. The mask features come
@@ -49,7 +49,7 @@ Mask2FormerMaskedDecoderImpl::Mask2FormerMaskedDecoderImpl(const Mask2FormerConf
   norm_ = register_module("decoder_norm", norm());
   query_feat_ = register_module("query_feat", nn::Embedding(config.queries, width_));
   query_embed_ = register_module("query_embed", nn::Embedding(config.queries, width_));
-  level_embed_ = register_module("level_embed", nn::Embedding(static_cast<int64_t>(kLevels), width_));
+  level_embed_ = register_module("level_embed", nn::Embedding(static_cast<int64_t>(kDecoderLevels), width_));
   class_embed_ = register_module("class_embed", nn::Linear(width_, classes + 1));
   const auto embed = register_module("mask_embed", std::make_shared<torch::nn::Module>("mask_embed"));
   const auto embed_layers = embed->register_module("layers", std::make_shared<torch::nn::Module>("layers"));
@@ -68,10 +68,10 @@ void Mask2FormerMaskedDecoderImpl::predict(const at::Tensor& queries, Mask2Forme
 
 Mask2FormerRounds Mask2FormerMaskedDecoderImpl::forward(const std::vector<at::Tensor>& levels,
                                                         const at::Tensor& mask_features) {
-  IUQ_ASSERT(levels.size() == kLevels);
+  IUQ_ASSERT(levels.size() == kDecoderLevels);
   std::vector<at::Tensor> values, keys, features;  // coarsest level first: [B, L, C], [B, L, C], [B, D, L]
-  for (size_t k = 0; k < kLevels; ++k) {
-    const at::Tensor& map = levels[kLevels - 1 - k];
+  for (size_t k = 0; k < kDecoderLevels; ++k) {
+    const at::Tensor& map = levels[kDecoderLevels - 1 - k];
     const at::Tensor cells = map.flatten(2).transpose(1, 2) + level_embed_->rows()[static_cast<int64_t>(k)];
     values.push_back(cells);
     keys.push_back(cells + nn::sine_positions(map.size(2), map.size(3), width_, map));
@@ -83,7 +83,7 @@ Mask2FormerRounds Mask2FormerMaskedDecoderImpl::forward(const std::vector<at::Te
   predict(x, rounds);
   for (size_t i = 0; i < layers_.size(); ++i) {
     Layer& layer = layers_[i];
-    const size_t k = i % kLevels;
+    const size_t k = i % kDecoderLevels;
     const at::Tensor blocked = blocked_cells(rounds.embeddings.back(), features[k]);
     x = layer.cross_norm->forward(x + layer.cross->forward(x + position, keys[k], values[k], blocked));
     const at::Tensor with_position = x + position;

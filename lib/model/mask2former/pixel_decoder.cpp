@@ -15,7 +15,7 @@
 namespace iuq::model {
 namespace {
 
-constexpr int64_t kLevels = 3;
+constexpr int64_t kMaps = 3;
 
 using Shapes = std::vector<std::pair<int64_t, int64_t>>;
 
@@ -24,7 +24,7 @@ using Shapes = std::vector<std::pair<int64_t, int64_t>>;
 class OffsetsImpl : public nn::LinearImpl {
  public:
   OffsetsImpl(int64_t in, int64_t heads, int64_t points)
-      : LinearImpl(in, heads * kLevels * points * 2, /*bias=*/true, 0.0, nn::LinearInit::kZero),
+      : LinearImpl(in, heads * kMaps * points * 2, /*bias=*/true, 0.0, nn::LinearInit::kZero),
         heads_(heads), points_(points) {}
 
   void init_(at::Generator generator) override {
@@ -36,7 +36,7 @@ class OffsetsImpl : public nn::LinearImpl {
     const at::Tensor unit = ray / std::get<0>(ray.abs().max(1, /*keepdim=*/true));
     const at::Tensor steps = at::arange(1, points_ + 1, at::kFloat).view({1, 1, points_, 1});
     const at::Tensor start = unit.view({heads_, 1, 1, 2}) * steps;
-    named_parameters()["bias"].copy_(start.expand({heads_, kLevels, points_, 2}).flatten());
+    named_parameters()["bias"].copy_(start.expand({heads_, kMaps, points_, 2}).flatten());
   }
 
  private:
@@ -48,7 +48,7 @@ TORCH_MODULE(Offsets);
 /// reaches these rows, for in the reference they are a plain parameter.
 class TransformerImpl : public torch::nn::Module, public nn::Initialised {
  public:
-  explicit TransformerImpl(int64_t width) { rows_ = register_parameter("level_embed", torch::zeros({kLevels, width})); }
+  explicit TransformerImpl(int64_t width) { rows_ = register_parameter("level_embed", torch::zeros({kMaps, width})); }
   const at::Tensor& rows() const { return rows_; }
   void init_(at::Generator generator) override {
     const torch::NoGradGuard guard;
@@ -72,7 +72,7 @@ at::Tensor cell_middles(const Shapes& shapes, const at::Tensor& like) {
   return at::cat(points);
 }
 
-nn::ConvImpl::Options conv(int64_t in, int64_t out, int64_t kernel, bool bias, nn::ConvInit init) {
+nn::ConvImpl::Options decoder_conv(int64_t in, int64_t out, int64_t kernel, bool bias, nn::ConvInit init) {
   return {in, out, kernel, 1, bias, nn::NormKind::kNone, init, 0};
 }
 
@@ -85,7 +85,7 @@ class Mask2FormerPixelDecoderImpl::Layer : public torch::nn::Module {
     const auto attention = register_module("self_attn", std::make_shared<torch::nn::Module>("attention"));
     const auto linear = [&](int64_t out, nn::LinearInit init) { return nn::Linear(c.width, out, true, 0.0, init); };
     offsets_ = attention->register_module("sampling_offsets", Offsets(c.width, c.heads, c.points));
-    weights_ = attention->register_module("attention_weights", linear(c.heads * kLevels * c.points, nn::LinearInit::kZero));
+    weights_ = attention->register_module("attention_weights", linear(c.heads * kMaps * c.points, nn::LinearInit::kZero));
     value_ = attention->register_module("value_proj", linear(c.width, nn::LinearInit::kXavier));
     out_ = attention->register_module("output_proj", linear(c.width, nn::LinearInit::kXavier));
     norm1_ = register_module("norm1", torch::nn::LayerNorm(std::vector<int64_t>{c.width}));
@@ -100,10 +100,10 @@ class Mask2FormerPixelDecoderImpl::Layer : public torch::nn::Module {
     const int64_t batch = x.size(0), cells = x.size(1);
     const at::Tensor query = x + positions;
     const at::Tensor value = value_->forward(x).view({batch, cells, heads_, -1});
-    const at::Tensor offsets = offsets_->forward(query).view({batch, cells, heads_, kLevels, points_, 2});
-    const at::Tensor locations = middles.view({cells, 1, 1, 1, 2}) + offsets / sizes.view({kLevels, 1, 2});
-    const at::Tensor logits = weights_->forward(query).view({batch, cells, heads_, kLevels * points_});
-    const at::Tensor weights = logits.softmax(-1).view({batch, cells, heads_, kLevels, points_});
+    const at::Tensor offsets = offsets_->forward(query).view({batch, cells, heads_, kMaps, points_, 2});
+    const at::Tensor locations = middles.view({cells, 1, 1, 1, 2}) + offsets / sizes.view({kMaps, 1, 2});
+    const at::Tensor logits = weights_->forward(query).view({batch, cells, heads_, kMaps * points_});
+    const at::Tensor weights = logits.softmax(-1).view({batch, cells, heads_, kMaps, points_});
     const at::Tensor mixed = out_->forward(nn::deform_attn(value, shapes, locations, weights));
     const at::Tensor y = norm1_->forward(x + mixed);
     return norm2_->forward(y + linear2_->forward(linear1_->forward(y).relu_()));
@@ -119,12 +119,12 @@ class Mask2FormerPixelDecoderImpl::Layer : public torch::nn::Module {
 Mask2FormerPixelDecoderImpl::Mask2FormerPixelDecoderImpl(const Mask2FormerConfig& config,
                                                          const std::vector<int64_t>& in_channels)
     : width_(config.width) {
-  IUQ_ASSERT(in_channels.size() == kLevels + 1);
+  IUQ_ASSERT(in_channels.size() == kMaps + 1);
   const auto inputs = register_module("input_proj", std::make_shared<torch::nn::Module>("input_proj"));
-  for (int64_t k = 0; k < kLevels; ++k) {
+  for (int64_t k = 0; k < kMaps; ++k) {
     const auto owner = inputs->register_module(std::to_string(k), std::make_shared<torch::nn::Module>("level"));
-    const int64_t in = in_channels[static_cast<size_t>(kLevels - k)];
-    const auto options = conv(in, width_, 1, true, nn::ConvInit::kGlorotUniform);
+    const int64_t in = in_channels[static_cast<size_t>(kMaps - k)];
+    const auto options = decoder_conv(in, width_, 1, true, nn::ConvInit::kGlorotUniform);
     inputs_.push_back({owner->register_module("0", nn::Conv(options)),
                        owner->register_module("1", torch::nn::GroupNorm(config.groups, width_))});
   }
@@ -136,25 +136,25 @@ Mask2FormerPixelDecoderImpl::Mask2FormerPixelDecoderImpl(const Mask2FormerConfig
     layers_.push_back(layers->register_module(std::to_string(i), std::make_shared<Layer>(config)));
   }
   const auto add = [&](const char* name, int64_t in, int64_t kernel) {
-    const auto options = conv(in, width_, kernel, false, nn::ConvInit::kXavierUniform);
+    const auto options = decoder_conv(in, width_, kernel, false, nn::ConvInit::kXavierUniform);
     nn::Conv layer = register_module(name, nn::Conv(options));
     return Normed{layer, layer->register_module("norm", torch::nn::GroupNorm(config.groups, width_))};
   };
   lateral_ = add("adapter_1", in_channels[0], 1);
   output_ = add("layer_1", width_, 3);
   mask_features_ = register_module(
-      "mask_features", nn::Conv(conv(width_, config.embedding, 1, true, nn::ConvInit::kXavierUniform)));
+      "mask_features", nn::Conv(decoder_conv(width_, config.embedding, 1, true, nn::ConvInit::kXavierUniform)));
 }
 
 std::vector<at::Tensor> Mask2FormerPixelDecoderImpl::levels(const std::vector<at::Tensor>& backbone) {
-  IUQ_ASSERT(backbone.size() == kLevels + 1);
+  IUQ_ASSERT(backbone.size() == kMaps + 1);
   Shapes shapes;
   std::vector<at::Tensor> cells, positions;
   std::vector<float> sizes;
   std::vector<int64_t> counts;
-  for (int64_t k = 0; k < kLevels; ++k) {
+  for (int64_t k = 0; k < kMaps; ++k) {
     const auto index = static_cast<size_t>(k);
-    const at::Tensor& map = backbone[kLevels - index];
+    const at::Tensor& map = backbone[kMaps - index];
     const int64_t rows = map.size(2), columns = map.size(3);
     shapes.emplace_back(rows, columns);
     counts.push_back(rows * columns);
@@ -166,7 +166,7 @@ std::vector<at::Tensor> Mask2FormerPixelDecoderImpl::levels(const std::vector<at
   at::Tensor x = at::cat(cells, 1);                   // [B, L, C]
   const at::Tensor position = at::cat(positions, 0);  // [L, C]
   const at::Tensor middles = cell_middles(shapes, x);
-  const at::Tensor size = torch::tensor(sizes, at::kFloat).view({kLevels, 2}).to(x.device());
+  const at::Tensor size = torch::tensor(sizes, at::kFloat).view({kMaps, 2}).to(x.device());
   for (const auto& layer : layers_) x = layer->forward(x, position, middles, size, shapes);
   std::vector<at::Tensor> levels = x.transpose(1, 2).split_with_sizes(counts, 2);
   for (size_t k = 0; k < levels.size(); ++k) levels[k] = levels[k].unflatten(2, {shapes[k].first, shapes[k].second});

@@ -11,8 +11,8 @@ namespace iuq::model {
 namespace {
 
 constexpr double kDiceEps = 0.001;
-constexpr int64_t kLevels = 5;
-constexpr int64_t kInstanceStrides[kLevels] = {8, 8, 16, 32, 32};
+constexpr int64_t kGridLevels = 5;
+constexpr int64_t kInstanceStrides[kGridLevels] = {8, 8, 16, 32, 32};
 
 at::Tensor index_tensor(const std::vector<int64_t>& values, const at::Tensor& like) {
   return torch::tensor(values, at::kLong).to(like.device());
@@ -112,7 +112,7 @@ Prediction GridSegmenter::predict_one(const Encoded& encoded, const at::Tensor& 
   const at::Tensor map = encoded.mask_features[image];  // [D, H, W]
   const at::Tensor scores_of = heat[image];             // [cells, C]
   std::vector<at::Tensor> strides_of;
-  for (size_t l = 0; l < kLevels; ++l) {
+  for (size_t l = 0; l < kGridLevels; ++l) {
     strides_of.push_back(at::full({config_.grids[l] * config_.grids[l]}, kInstanceStrides[l], map.options()));
   }
   const at::Tensor hits = at::nonzero(scores_of > config_.score_threshold);  // [K, 2] cell, class

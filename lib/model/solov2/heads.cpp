@@ -13,14 +13,14 @@ nn::ConvImpl::Options conv(int64_t in, int64_t out, int64_t kernel, bool bias, d
   return {in, out, kernel, 1, bias, nn::NormKind::kNone, nn::ConvInit::kSmall, bias_value};
 }
 
-const double kPrior = -std::log(99.0);  // bias of a class score that starts at 0.01
+const double kGridPrior = -std::log(99.0);  // bias of a class score that starts at 0.01
 
 }  // namespace
 
 Solov2InstanceHeadImpl::Solov2InstanceHeadImpl(const Solov2Config& config, int64_t classes) : grids_(config.grids) {
   category_ = add_tower("cate_tower", config.channels, config);
   kernel_ = add_tower("kernel_tower", config.channels + 2, config);
-  category_out_ = register_module("cate_pred", nn::Conv(conv(config.head_channels, classes, 3, true, kPrior)));
+  category_out_ = register_module("cate_pred", nn::Conv(conv(config.head_channels, classes, 3, true, kGridPrior)));
   kernel_out_ = register_module("kernel_pred", nn::Conv(conv(config.head_channels, config.embedding, 3, true)));
 }
 

@@ -7,13 +7,13 @@
 namespace iuq::model {
 namespace {
 
-const double kPrior = -std::log(99.0);  // bias of a class score that starts at 0.01
+const double kCellPrior = -std::log(99.0);  // bias of a class score that starts at 0.01
 
 }  // namespace
 
 SotrCellHeadImpl::SotrCellHeadImpl(const SotrConfig& config, int64_t classes) : grids_(config.grids) {
   transformer_ = register_module("transformer", TwinTransformer(config));
-  category_ = register_module("cate_pred", nn::Linear(config.channels, classes, true, kPrior));
+  category_ = register_module("cate_pred", nn::Linear(config.channels, classes, true, kCellPrior));
   kernel_ = register_module("kernel_pred", nn::Linear(config.channels, config.embedding));
 }
 

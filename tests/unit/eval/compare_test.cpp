@@ -70,7 +70,7 @@ void require_same(const StatValues& values, const Summary& summary) {
   }
 }
 
-constexpr iuq::mask::Box kA = {10, 10, 20, 20};
+constexpr iuq::mask::Box kSame = {10, 10, 20, 20};
 
 }  // namespace
 
@@ -136,10 +136,10 @@ TEST_CASE("eval compare: one image out of two that is found, by hand", "[eval][g
   Scene scene, better;
   for (const int64_t image : {1, 2}) {
     scene.add_image(image);
-    scene.add_truth(image, kA);
+    scene.add_truth(image, kSame);
   }
   scene.add_result(1, {70, 70, 9, 9}, .5);
-  better.add_result(1, kA, .5);
+  better.add_result(1, kSame, .5);
   const Comparison comparison =
       compare(scene.gt_path(), scene.dt_path(), better.dt_path(), config_of({IouType::kBbox}), 4000, 11);
   const ComparedStat& ap = stat_of(comparison, "AP");
@@ -157,10 +157,10 @@ TEST_CASE("eval compare: one image out of two that is found, by hand", "[eval][g
 TEST_CASE("eval compare: of a size that few images have only the draws with it count", "[eval][golden]") {
   Scene scene, better;
   for (const int64_t image : {1, 2}) scene.add_image(image);
-  scene.add_truth(1, kA);
+  scene.add_truth(1, kSame);
   scene.add_truth(2, {10, 10, 60, 60});
   better.add_result(2, {10, 10, 60, 60}, .5);
-  scene.add_result(1, kA, .5);
+  scene.add_result(1, kSame, .5);
   const ComparedStat medium =
       stat_of(compare(scene.gt_path(), scene.dt_path(), better.dt_path(), config_of({IouType::kBbox}), 400, 1), "APm");
   REQUIRE(medium.resamples == Approx(300).margin(35));
@@ -202,10 +202,10 @@ TEST_CASE("eval compare: images that are not asked for are not drawn", "[eval][g
   Scene scene, better;
   for (const int64_t image : {1, 2}) {
     scene.add_image(image);
-    scene.add_truth(image, kA);
+    scene.add_truth(image, kSame);
   }
-  scene.add_result(2, kA, .5);
-  better.add_result(1, kA, .5);
+  scene.add_result(2, kSame, .5);
+  better.add_result(1, kSame, .5);
   EvalConfig config = config_of({IouType::kBbox});
   config.image_ids = {1};
   const Comparison comparison = compare(scene.gt_path(), scene.dt_path(), better.dt_path(), config, 30, 0);
@@ -217,7 +217,7 @@ TEST_CASE("eval compare: images that are not asked for are not drawn", "[eval][g
 TEST_CASE("eval compare: what makes no sense is refused", "[eval][error]") {
   Scene scene;
   scene.add_image(1);
-  scene.add_truth(1, kA);
+  scene.add_truth(1, kSame);
   const std::string gt = scene.gt_path(), dt = scene.dt_path();
   const auto code_of = [&](const std::string& annotations, const std::string& second, int resamples) {
     try {
@@ -236,9 +236,9 @@ TEST_CASE("eval compare: what makes no sense is refused", "[eval][error]") {
 TEST_CASE("eval compare: the table and the JSON, by hand", "[eval][golden]") {
   Scene scene, better;
   scene.add_image(1);
-  scene.add_truth(1, kA);
+  scene.add_truth(1, kSame);
   scene.add_result(1, {70, 70, 9, 9}, .5);
-  better.add_result(1, kA, .5);
+  better.add_result(1, kSame, .5);
   const Comparison comparison =
       compare(scene.gt_path(), scene.dt_path(), better.dt_path(), config_of({IouType::kBbox}), 10, 2);
   REQUIRE(to_table(comparison) ==

@@ -13,7 +13,7 @@ using namespace iuq::eval;
 using iuq::test::Scene;
 using nlohmann::json;
 
-EvalConfig config_of(IouType type, int threads = 1) {
+EvalConfig confusion_config(IouType type, int threads = 1) {
   EvalConfig config;
   config.iou_types = {type};
   config.threads = threads;
@@ -29,7 +29,7 @@ Confusion confuse_files(const Scene& scene, const EvalConfig& config, double iou
 }
 
 Confusion confuse_scene(const Scene& scene, double iou = .5, double min_score = .3) {
-  return confuse_files(scene, config_of(IouType::kBbox), iou, min_score);
+  return confuse_files(scene, confusion_config(IouType::kBbox), iou, min_score);
 }
 
 void start_with_two_categories(Scene& scene) {
@@ -57,7 +57,7 @@ TEST_CASE("eval confusion: right, confused, missed and invented, by hand", "[eva
   Scene scene;
   put_everything_once(scene);
   for (const IouType type : {IouType::kBbox, IouType::kSegm}) {
-    const Confusion confusion = confuse_files(scene, config_of(type));
+    const Confusion confusion = confuse_files(scene, confusion_config(type));
     REQUIRE(confusion.counts == std::vector<int64_t>{0, 1, 1,    // one: as two, as nothing
                                                      0, 1, 0,    // two: as two
                                                      0, 1, 0});  // nothing: as two
@@ -106,7 +106,7 @@ TEST_CASE("eval confusion: by the LVIS protocol only what was searched for is in
   const auto not_found = [&scene](const std::vector<int64_t>& negative, const std::vector<int64_t>& partial) {
     scene.gt["images"][0]["neg_category_ids"] = negative;
     scene.gt["images"][0]["not_exhaustive_category_ids"] = partial;
-    EvalConfig config = config_of(IouType::kBbox);
+    EvalConfig config = confusion_config(IouType::kBbox);
     config.protocol = Protocol::kLvis;
     config.max_dets = {300};
     const Confusion confusion = confuse_files(scene, config);
@@ -133,7 +133,7 @@ TEST_CASE("eval confusion: an annotation is in one cell of its row, a detection 
                                   scene.gt["annotations"].end());
     for (const IouType type : {IouType::kBbox, IouType::kSegm}) {
       CAPTURE(seed, name_of(type));
-      const Confusion confusion = confuse_files(scene, config_of(type));
+      const Confusion confusion = confuse_files(scene, confusion_config(type));
       for (size_t k = 0; k < confusion.nothing(); ++k) {
         const int64_t id = confusion.names[k].id;
         int64_t row = 0, column = 0;
@@ -153,7 +153,7 @@ TEST_CASE("eval confusion: an annotation is in one cell of its row, a detection 
 }
 
 TEST_CASE("eval confusion: pooled categories make one row", "[eval][property]") {
-  EvalConfig config = config_of(IouType::kBbox);
+  EvalConfig config = confusion_config(IouType::kBbox);
   config.use_categories = false;
   Scene scene;
   put_everything_once(scene);
@@ -165,8 +165,8 @@ TEST_CASE("eval confusion: the number of threads changes nothing", "[eval][prope
   Scene scene;
   iuq::test::fill_randomly(3, scene, 200);
   for (const IouType type : {IouType::kBbox, IouType::kSegm}) {
-    const Confusion one = confuse_files(scene, config_of(type, 1));
-    REQUIRE(one.counts == confuse_files(scene, config_of(type, 4)).counts);
+    const Confusion one = confuse_files(scene, confusion_config(type, 1));
+    REQUIRE(one.counts == confuse_files(scene, confusion_config(type, 4)).counts);
     REQUIRE(one.at(0, 1) > 0);
   }
 }
@@ -177,7 +177,7 @@ TEST_CASE("eval confusion: what makes no sense is refused", "[eval][error]") {
   const double nan = std::numeric_limits<double>::quiet_NaN();
   const auto code_of = [&](IouType type, double iou, double min_score) {
     try {
-      confuse_files(scene, config_of(type), iou, min_score);
+      confuse_files(scene, confusion_config(type), iou, min_score);
     } catch (const iuq::Error& e) {
       return e.code();
     }

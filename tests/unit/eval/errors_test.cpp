@@ -27,7 +27,7 @@ Broken break_down(const std::string& gt, const std::string& dt, const EvalConfig
   return out;
 }
 
-EvalConfig config_of(IouType type, int threads = 1) {
+EvalConfig errors_config(IouType type, int threads = 1) {
   EvalConfig config;
   config.iou_types = {type};
   config.threads = threads;
@@ -35,7 +35,7 @@ EvalConfig config_of(IouType type, int threads = 1) {
 }
 
 ErrorBreakdown break_down(const Scene& scene, IouType type = IouType::kBbox, int threads = 1) {
-  return break_down(scene.gt_path(), scene.dt_path(), config_of(type, threads)).errors;
+  return break_down(scene.gt_path(), scene.dt_path(), errors_config(type, threads)).errors;
 }
 
 const ErrorShare& share(const ErrorBreakdown& breakdown, const std::string& name) {
@@ -54,24 +54,24 @@ std::vector<int64_t> counts(const ErrorBreakdown& breakdown) {
   return out;
 }
 
-void start_with_two_categories(Scene& scene) {
+void start_with_cat_and_dog(Scene& scene) {
   scene.gt["categories"].push_back({{"id", 2}, {"name", "two"}});
   scene.add_image(1);
 }
 
-constexpr iuq::mask::Box kA = {10, 10, 20, 20}, kB = {60, 60, 20, 20}, kC = {10, 60, 20, 20};
-constexpr iuq::mask::Box kNowhere = {70, 5, 20, 20};
+constexpr iuq::mask::Box kLeft = {10, 10, 20, 20}, kFar = {60, 60, 20, 20}, kBelow = {10, 60, 20, 20};
+constexpr iuq::mask::Box kEmptyPlace = {70, 5, 20, 20};
 constexpr double kHalf = 51. / 101;  // the recalls up to one half
 
 }  // namespace
 
 TEST_CASE("eval errors: the right place under the wrong category, by hand", "[eval][golden]") {
   Scene scene;
-  start_with_two_categories(scene);
-  scene.add_truth(1, kA);
-  scene.add_truth(1, kB, false, 2);
-  scene.add_result(1, kA, .9, 2);
-  scene.add_result(1, kB, .8, 2);
+  start_with_cat_and_dog(scene);
+  scene.add_truth(1, kLeft);
+  scene.add_truth(1, kFar, false, 2);
+  scene.add_result(1, kLeft, .9, 2);
+  scene.add_result(1, kFar, .8, 2);
   for (const IouType type : {IouType::kBbox, IouType::kSegm}) {
     const ErrorBreakdown errors = break_down(scene, type);
     REQUIRE(errors.ap50 == Approx(.25));  // 0 and 1/2
@@ -86,7 +86,7 @@ TEST_CASE("eval errors: the right place under the wrong category, by hand", "[ev
 TEST_CASE("eval errors: the better of two misplaced detections becomes the hit, the other vanishes", "[eval][golden]") {
   Scene scene;
   scene.add_image(1);
-  scene.add_truth(1, kA);
+  scene.add_truth(1, kLeft);
   scene.add_result(1, {10, 10, 20, 7}, .8);  // IoU .35
   scene.add_result(1, {10, 10, 20, 8}, .9);  // IoU .4
   const ErrorBreakdown errors = break_down(scene);
@@ -99,8 +99,8 @@ TEST_CASE("eval errors: the better of two misplaced detections becomes the hit, 
 TEST_CASE("eval errors: the bounds of a misplaced detection belong to it", "[eval][golden]") {
   Scene scene;
   scene.add_image(1);
-  scene.add_truth(1, kA);
-  scene.add_result(1, kA, .9);
+  scene.add_truth(1, kLeft);
+  scene.add_result(1, kLeft, .9);
   scene.add_result(1, {10, 10, 20, 2}, .8);   // IoU .1
   scene.add_result(1, {10, 10, 20, 10}, .7);  // IoU .5, would be a hit
   scene.add_result(1, {10, 10, 20, 1}, .6);   // IoU .05
@@ -110,11 +110,11 @@ TEST_CASE("eval errors: the bounds of a misplaced detection belong to it", "[eva
 TEST_CASE("eval errors: a second detection of the same object, by hand", "[eval][golden]") {
   Scene scene;
   scene.add_image(1);
-  scene.add_truth(1, kA);
-  scene.add_truth(1, kB);
-  scene.add_result(1, kA, .9);
+  scene.add_truth(1, kLeft);
+  scene.add_truth(1, kFar);
+  scene.add_result(1, kLeft, .9);
   scene.add_result(1, {10, 10, 20, 19}, .8);
-  scene.add_result(1, kB, .7);
+  scene.add_result(1, kFar, .7);
   const ErrorBreakdown errors = break_down(scene);
   REQUIRE(errors.ap50 == Approx((51 + 50 * 2. / 3) / 101));
   REQUIRE(counts(errors) == std::vector<int64_t>{0, 0, 0, 1, 0, 0, 1, 0});
@@ -124,14 +124,14 @@ TEST_CASE("eval errors: a second detection of the same object, by hand", "[eval]
 
 TEST_CASE("eval errors: background, both and missed, by hand", "[eval][golden]") {
   Scene scene;
-  start_with_two_categories(scene);
-  scene.add_truth(1, kA);
-  scene.add_truth(1, kC);
-  scene.add_truth(1, kB, false, 2);
-  scene.add_result(1, kNowhere, .9);
-  scene.add_result(1, kA, .8);
+  start_with_cat_and_dog(scene);
+  scene.add_truth(1, kLeft);
+  scene.add_truth(1, kBelow);
+  scene.add_truth(1, kFar, false, 2);
+  scene.add_result(1, kEmptyPlace, .9);
+  scene.add_result(1, kLeft, .8);
   scene.add_result(1, {10, 10, 20, 8}, .9, 2);  // of the other category, IoU .4
-  scene.add_result(1, kB, .8, 2);
+  scene.add_result(1, kFar, .8, 2);
   const ErrorBreakdown errors = break_down(scene);
   REQUIRE(errors.ap50 == Approx((kHalf / 2 + .5) / 2));
   REQUIRE(counts(errors) == std::vector<int64_t>{0, 0, 1, 0, 1, 1, 2, 1});
@@ -144,9 +144,9 @@ TEST_CASE("eval errors: background, both and missed, by hand", "[eval][golden]")
 TEST_CASE("eval errors: what lies in a crowd is no error", "[eval][golden]") {
   Scene scene;
   scene.add_image(1);
-  scene.add_truth(1, kA);
+  scene.add_truth(1, kLeft);
   scene.add_truth(1, {40, 40, 60, 60}, true);
-  scene.add_result(1, kA, .8);
+  scene.add_result(1, kLeft, .8);
   scene.add_result(1, {60, 60, 5, 5}, .9);
   const ErrorBreakdown errors = break_down(scene);
   REQUIRE(errors.ap50 == Approx(1));
@@ -164,7 +164,7 @@ TEST_CASE("eval errors: tidecv, given the recalls of the reference, says the sam
       CAPTURE(number, name_of(type));
       const json& wanted = expected[std::string("case ") + number][name_of(type)];
       const ErrorBreakdown errors =
-          break_down(folder + "gt" + number + ".json", folder + "dt" + number + ".json", config_of(type, 2)).errors;
+          break_down(folder + "gt" + number + ".json", folder + "dt" + number + ".json", errors_config(type, 2)).errors;
       CHECK(errors.ap50 == Approx(wanted["ap50"].get<double>()).margin(1e-9));
       for (const auto& [ours, theirs] : names) {
         CAPTURE(ours);
@@ -184,7 +184,7 @@ TEST_CASE("eval errors: AP50 is the summary's to the bit, false positives have o
     iuq::test::fill_randomly(seed, scene);
     for (const IouType type : {IouType::kBbox, IouType::kSegm}) {
       CAPTURE(seed, name_of(type));
-      const auto [errors, summary] = break_down(scene.gt_path(), scene.dt_path(), config_of(type));
+      const auto [errors, summary] = break_down(scene.gt_path(), scene.dt_path(), errors_config(type));
       REQUIRE(errors.ap50 == stat(summary, "AP50"));
       const auto n = counts(errors);
       REQUIRE(n[0] + n[1] + n[2] + n[3] + n[4] == n[6]);
@@ -203,7 +203,7 @@ TEST_CASE("eval errors: AP50 is the summary's to the bit, false positives have o
 TEST_CASE("eval errors: pooled categories leave no error of classification", "[eval][property]") {
   Scene scene;
   iuq::test::fill_randomly(5, scene);
-  EvalConfig config = config_of(IouType::kBbox);
+  EvalConfig config = errors_config(IouType::kBbox);
   config.use_categories = false;
   const auto [errors, summary] = break_down(scene.gt_path(), scene.dt_path(), config);
   REQUIRE(errors.ap50 == stat(summary, "AP50"));
@@ -213,7 +213,7 @@ TEST_CASE("eval errors: pooled categories leave no error of classification", "[e
 
 TEST_CASE("eval errors: by the LVIS protocol, too", "[eval][golden]") {
   const std::string folder = std::string(IUQ_SOURCE_DIR) + "/tests/fixtures/eval/";
-  EvalConfig config = config_of(IouType::kBbox);
+  EvalConfig config = errors_config(IouType::kBbox);
   config.protocol = Protocol::kLvis;
   config.max_dets = {300};
   const auto [errors, summary] = break_down(folder + "gt_lvis.json", folder + "dt.json", config);
@@ -231,7 +231,7 @@ TEST_CASE("eval errors: the number of threads changes no bit", "[eval][property]
 TEST_CASE("eval errors: nothing annotated is undefined, and nothing can be gained", "[eval][golden]") {
   Scene scene;
   scene.add_image(1);
-  scene.add_result(1, kA, .9);
+  scene.add_result(1, kLeft, .9);
   const ErrorBreakdown errors = break_down(scene);
   REQUIRE(errors.ap50 == -1);
   REQUIRE(share(errors, "background").count == 1);
@@ -241,8 +241,8 @@ TEST_CASE("eval errors: nothing annotated is undefined, and nothing can be gaine
 TEST_CASE("eval errors: boundary IoU is refused with the reason", "[eval][error]") {
   Scene scene;
   scene.add_image(1);
-  scene.add_truth(1, kA);
-  scene.add_result(1, kA, .9);
+  scene.add_truth(1, kLeft);
+  scene.add_result(1, kLeft, .9);
   try {
     break_down(scene, IouType::kBoundary);
     FAIL("nothing was thrown");
@@ -255,9 +255,9 @@ TEST_CASE("eval errors: boundary IoU is refused with the reason", "[eval][error]
 TEST_CASE("eval errors: the table has a line for each kind", "[eval][golden]") {
   Scene scene;
   scene.add_image(1);
-  scene.add_truth(1, kA);
-  scene.add_result(1, kNowhere, .9);
-  scene.add_result(1, kA, .8);
+  scene.add_truth(1, kLeft);
+  scene.add_result(1, kEmptyPlace, .9);
+  scene.add_result(1, kLeft, .8);
   REQUIRE(to_table(break_down(scene)) ==
           "AP50 0.500 (bbox); what fixing one kind of error alone would add:\n"
           " classification            0  +0.000\n"

@@ -20,7 +20,7 @@ std::string digest(const std::vector<double>& values) {
   return iuq::support::sha256(values.data(), values.size() * sizeof(double));
 }
 
-EvalConfig config_of(const std::string& name, const std::string& protocol, const json& block, int threads) {
+EvalConfig oracle_config(const std::string& name, const std::string& protocol, const json& block, int threads) {
   EvalConfig config;
   config.protocol = parse_protocol(protocol);
   config.iou_types = parse_iou_types(name.substr(0, 4));
@@ -91,7 +91,7 @@ void compare_all(const std::string& kind, int threads) {
     for (const auto& [name, block] : expected.items()) {
       if (!block.is_object()) continue;
       CAPTURE(folder, name);
-      compare(folder, config_of(name, expected["protocol"], block, threads), block);
+      compare(folder, oracle_config(name, expected["protocol"], block, threads), block);
       ++blocks;
     }
   }

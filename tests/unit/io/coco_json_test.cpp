@@ -29,7 +29,7 @@ struct Seen {
   std::vector<std::string> records;  // "section/index/record"
 };
 
-Seen read(const std::string& text, const std::vector<std::string>& sections) {
+Seen stream(const std::string& text, const std::vector<std::string>& sections) {
   const TempFile file(text);
   Seen seen;
   seen.missing = stream_json_records(file.path, sections, [&](const std::string& s, int64_t i, json& r) {
@@ -40,7 +40,7 @@ Seen read(const std::string& text, const std::vector<std::string>& sections) {
 
 std::string error_of(const std::string& text, iuq::ErrorCode code = iuq::ErrorCode::kBadData) {
   try {
-    read(text, {"", "images", "annotations"});
+    stream(text, {"", "images", "annotations"});
   } catch (const iuq::Error& e) {
     CHECK(e.code() == code);
     return e.what();
@@ -49,7 +49,7 @@ std::string error_of(const std::string& text, iuq::ErrorCode code = iuq::ErrorCo
   return "";
 }
 
-bool has(const std::string& text, const std::string& part) {
+bool mentions(const std::string& text, const std::string& part) {
   CAPTURE(text, part);
   return text.find(part) != std::string::npos;
 }
@@ -57,7 +57,7 @@ bool has(const std::string& text, const std::string& part) {
 }  // namespace
 
 TEST_CASE("coco_json: records of wanted sections come in file order, the rest is skipped", "[io][property]") {
-  const Seen seen = read(R"({"info": {"images": [{"id": 9}], "a": [[1], {"b": [2]}]}, "images": [{"id": 1}, {"id": 2}],
+  const Seen seen = stream(R"({"info": {"images": [{"id": 9}], "a": [[1], {"b": [2]}]}, "images": [{"id": 1}, {"id": 2}],
     "licenses": [{"id": 3}], "n": 1.5, "annotations": [], "categories": [{"id": 4, "x": [[1, 2], {"y": null}, "z"]}]})",
                          {"categories", "images", "annotations", "other"});
   CHECK(seen.records == std::vector<std::string>{"images/0/{\"id\":1}", "images/1/{\"id\":2}",
@@ -66,12 +66,12 @@ TEST_CASE("coco_json: records of wanted sections come in file order, the rest is
 }
 
 TEST_CASE("coco_json: a top-level list is the section without a name", "[io][property]") {
-  const Seen seen = read(R"([{"image_id": 1, "score": 0.5}, {"image_id": 2, "a": {"b": {"c": true}}}])", {""});
+  const Seen seen = stream(R"([{"image_id": 1, "score": 0.5}, {"image_id": 2, "a": {"b": {"c": true}}}])", {""});
   CHECK(seen.records ==
         std::vector<std::string>{"/0/{\"image_id\":1,\"score\":0.5}", "/1/{\"a\":{\"b\":{\"c\":true}},\"image_id\":2}"});
   CHECK(seen.missing.empty());
-  CHECK(read("[{\"id\": 1}]", {"images"}).missing == std::vector<std::string>{"images"});
-  CHECK(read("[]", {""}).records.empty());
+  CHECK(stream("[{\"id\": 1}]", {"images"}).missing == std::vector<std::string>{"images"});
+  CHECK(stream("[]", {""}).records.empty());
 }
 
 TEST_CASE("coco_json: integers beyond 2^53 and doubles keep every bit", "[io][property]") {
@@ -97,31 +97,31 @@ TEST_CASE("coco_json: a list longer than the read block arrives whole and equals
 }
 
 TEST_CASE("coco_json: broken files name the file and what is wrong", "[io][error]") {
-  CHECK(has(error_of(R"({"images": [{"id": 1}, {"id")"), "truncated"));
-  CHECK(has(error_of(""), "truncated"));
-  CHECK(has(error_of("{\"images\": [\n{\"id\": x}]}"), "line 2, column"));
-  CHECK(has(error_of(R"({"images": [{"area": NaN}]})"), "NaN"));
-  CHECK(has(error_of(R"({"images": [{"area": -Infinity}]})"), "not valid JSON"));
-  CHECK(has(error_of(R"({"images": [{"area": 1e999}]})"), "1e999"));
-  CHECK(has(error_of("{\"images\": [{\"name\": \"\xff\xfe\"}]}"), "UTF-8"));
-  CHECK(has(error_of(R"([{"id": 1}] garbage)"), "not valid JSON"));
-  CHECK(has(error_of(R"({"images": {"id": 1}})"), "section \"images\" that is not a list"));
-  CHECK(has(error_of(R"({"images": 3})"), "section \"images\" that is not a list"));
-  CHECK(has(error_of(R"({"images": [{"id": 1}, 7]})"), "section \"images\", record 1 is not an object"));
-  CHECK(has(error_of(R"({"images": [[1]]})"), "section \"images\", record 0 is not an object"));
-  CHECK(has(error_of(R"([1])"), "record 0 is not an object"));
-  CHECK(has(error_of(R"({"images": [], "images": []})"), "\"images\" twice"));
-  CHECK(has(error_of("{\"info\": " + std::string(100000, '[')), "nested deeper"));
-  CHECK(has(error_of("{\"info\": " + std::string(100, '[') + std::string(100, ']') + "}"), "nested deeper"));
+  CHECK(mentions(error_of(R"({"images": [{"id": 1}, {"id")"), "truncated"));
+  CHECK(mentions(error_of(""), "truncated"));
+  CHECK(mentions(error_of("{\"images\": [\n{\"id\": x}]}"), "line 2, column"));
+  CHECK(mentions(error_of(R"({"images": [{"area": NaN}]})"), "NaN"));
+  CHECK(mentions(error_of(R"({"images": [{"area": -Infinity}]})"), "not valid JSON"));
+  CHECK(mentions(error_of(R"({"images": [{"area": 1e999}]})"), "1e999"));
+  CHECK(mentions(error_of("{\"images\": [{\"name\": \"\xff\xfe\"}]}"), "UTF-8"));
+  CHECK(mentions(error_of(R"([{"id": 1}] garbage)"), "not valid JSON"));
+  CHECK(mentions(error_of(R"({"images": {"id": 1}})"), "section \"images\" that is not a list"));
+  CHECK(mentions(error_of(R"({"images": 3})"), "section \"images\" that is not a list"));
+  CHECK(mentions(error_of(R"({"images": [{"id": 1}, 7]})"), "section \"images\", record 1 is not an object"));
+  CHECK(mentions(error_of(R"({"images": [[1]]})"), "section \"images\", record 0 is not an object"));
+  CHECK(mentions(error_of(R"([1])"), "record 0 is not an object"));
+  CHECK(mentions(error_of(R"({"images": [], "images": []})"), "\"images\" twice"));
+  CHECK(mentions(error_of("{\"info\": " + std::string(100000, '[')), "nested deeper"));
+  CHECK(mentions(error_of("{\"info\": " + std::string(100, '[') + std::string(100, ']') + "}"), "nested deeper"));
 }
 
 TEST_CASE("coco_json: every truncation of a file is an error", "[io][error]") {
   const std::string whole = R"({"images": [{"id": 1, "f": "a\u00e9"}], "annotations": [{"s": [[1.5, -2e3]], "b": true}]})";
   for (size_t n = 0; n < whole.size(); ++n) {
     CAPTURE(n);
-    CHECK_THROWS_AS(read(whole.substr(0, n), {"images", "annotations"}), iuq::Error);
+    CHECK_THROWS_AS(stream(whole.substr(0, n), {"images", "annotations"}), iuq::Error);
   }
-  CHECK(read(whole, {"images", "annotations"}).records.size() == 2);
+  CHECK(stream(whole, {"images", "annotations"}).records.size() == 2);
 }
 
 TEST_CASE("coco_json: a missing file is kNoInput, a folder kIo", "[io][error]") {

@@ -37,7 +37,7 @@ const std::vector<FieldRule> kTable = {
 };
 constexpr size_t kShape = 12;
 
-uint64_t bits(double value) { return std::bit_cast<uint64_t>(value); }
+uint64_t bits_of(double value) { return std::bit_cast<uint64_t>(value); }
 
 // All that was read, or what is wrong.
 std::string values_of(const RecordReader& reader) {
@@ -46,8 +46,8 @@ std::string values_of(const RecordReader& reader) {
     if (kTable[i].type == FieldType::kUnread) CHECK_FALSE(reader.has(i));
     if (!reader.has(i)) continue;
     out += cat(" ", kTable[i].key, "=", reader.integer(i));
-    if (kTable[i].type == FieldType::kNumber) out += cat("/", bits(reader.number(i)));
-    if (kTable[i].type == FieldType::kBox) for (const double v : reader.box(i)) out += cat("/", bits(v));
+    if (kTable[i].type == FieldType::kNumber) out += cat("/", bits_of(reader.number(i)));
+    if (kTable[i].type == FieldType::kBox) for (const double v : reader.box(i)) out += cat("/", bits_of(v));
     if (kTable[i].type == FieldType::kText || kTable[i].type == FieldType::kFrequency) out += cat("/", reader.text(i));
     if (kTable[i].type == FieldType::kIntegers || kTable[i].type == FieldType::kWholes) {
       for (const int64_t v : reader.integers(i)) out += cat("/", v);
@@ -72,7 +72,7 @@ std::string read_generally(const std::string& text, const std::vector<FieldRule>
   return values_of(reader);
 }
 
-std::string random_value(Rng& rng) {
+std::string any_json(Rng& rng) {
   static const std::vector<std::string> values = {
       "0", "1", "-1", "7", "100", "101", "3.0", "3.5", "-0", "-0.0", "1e2", "1e300", "12345678901234567890", "9223372036854775807",
       "true", "false", "null", "\"\"", "\"r\"", "\"a\\\\b\"", "\"caf\xc3\xa9\"", "\"x\\u0041\"", "[]", "[1, 2]", "[1.0, 2]", "[1, \"2\"]",
@@ -89,7 +89,7 @@ std::string random_record(Rng& rng) {
   if (rng.below(10)) out += "\"id\": " + std::to_string(rng.below(100));
   for (int64_t n = rng.below(5); n > 0; --n) {
     const size_t at = static_cast<size_t>(rng.below(static_cast<int64_t>(kTable.size() + 1)));
-    out += cat(out.size() > 1 ? ", " : "", "\"", at < kTable.size() ? kTable[at].key : "other", "\": ", random_value(rng));
+    out += cat(out.size() > 1 ? ", " : "", "\"", at < kTable.size() ? kTable[at].key : "other", "\": ", any_json(rng));
   }
   return out + "}";
 }
@@ -198,7 +198,7 @@ TEST_CASE("segmentation: packing loses nothing", "[io][property]") {
     if (kind == 0) {
       REQUIRE(back.lengths == in.lengths);
       REQUIRE(back.numbers.size() == in.numbers.size());
-      for (size_t k = 0; k < in.numbers.size(); ++k) REQUIRE(bits(back.numbers[k]) == bits(in.numbers[k]));
+      for (size_t k = 0; k < in.numbers.size(); ++k) REQUIRE(bits_of(back.numbers[k]) == bits_of(in.numbers[k]));
     } else {
       REQUIRE((back.height == in.height && back.width == in.width));
       if (kind == 1) REQUIRE(back.counts == in.counts);

@@ -22,7 +22,7 @@ using namespace iuq::io;
 
 std::string fixture(const std::string& name) { return cat(IUQ_SOURCE_DIR, "/tests/fixtures/weights/", name); }
 
-bool has(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
+bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 
 float from_half(uint16_t bits) {
   const int exponent = bits >> 10 & 31;
@@ -85,7 +85,7 @@ class Scratch {
   std::string path_;
 };
 
-std::string refusal(const std::string& path) {
+std::string pickle_refusal(const std::string& path) {
   try {
     read_torch_file(path);
   } catch (const Error& e) {
@@ -133,7 +133,7 @@ TEST_CASE("torch_file: every dtype, and views with strides", "[io][golden]") {
         "bool [5] BOOL\nscalar [] F32\nempty [0, 4] F32\nstrided [3, 3] F32\ntransposed [2, 3, 4] F32\n");
   check_values(file);
   REQUIRE(skipped.size() == 1);
-  CHECK(has(skipped[0], "complex: "));
+  CHECK(contains(skipped[0], "complex: "));
 }
 
 TEST_CASE("torch_file: pickles of numpy arrays, protocols 2, 4 and 5", "[io][golden]") {
@@ -152,7 +152,7 @@ TEST_CASE("torch_file: pickles of numpy arrays, protocols 2, 4 and 5", "[io][gol
 TEST_CASE("torch_file: a pickle that asks for a call gets none", "[io][error]") {
   const std::string mark = "iuq_was_here";  // what the fixtures try to create
   std::filesystem::remove(mark);
-  CHECK(has(refusal(fixture("evil.pkl")), "posix.system"));
+  CHECK(contains(pickle_refusal(fixture("evil.pkl")), "posix.system"));
   std::vector<std::string> skipped;
   const TensorFile file = read_torch_file(fixture("opaque.pth"), &skipped);
   CHECK(names(file) == "w [2, 3] F32\n");
@@ -167,7 +167,7 @@ TEST_CASE("torch_file: a file cut at any byte is an error or gives true values",
     for (size_t length = 0; length < whole.size(); ++length) {
       INFO(name << " cut to " << length);
       const Scratch scratch(whole.substr(0, length));
-      REQUIRE(refusal(scratch.path()) != "accepted");
+      REQUIRE(pickle_refusal(scratch.path()) != "accepted");
     }
   }
 }
@@ -179,7 +179,7 @@ TEST_CASE("torch_file: a file with any one byte changed never does harm", "[io][
       for (const int change : {0x01, 0x80, 0xff}) {
         bytes[i] = static_cast<char>(bytes[i] ^ change);
         const Scratch scratch(bytes);
-        CHECK_NOTHROW(refusal(scratch.path()));  // any other exception than Error fails here
+        CHECK_NOTHROW(pickle_refusal(scratch.path()));  // any other exception than Error fails here
         bytes[i] = static_cast<char>(bytes[i] ^ change);
       }
     }
@@ -187,9 +187,9 @@ TEST_CASE("torch_file: a file with any one byte changed never does harm", "[io][
 }
 
 TEST_CASE("torch_file: other files are refused with a reason", "[io][error]") {
-  CHECK(has(refusal(Scratch("").path()), "accepted") == false);
-  CHECK(has(refusal(Scratch("hello").path()), "neither"));
-  CHECK(has(refusal(Scratch("PK\x03\x04rest").path()), "zip"));
+  CHECK(contains(pickle_refusal(Scratch("").path()), "accepted") == false);
+  CHECK(contains(pickle_refusal(Scratch("hello").path()), "neither"));
+  CHECK(contains(pickle_refusal(Scratch("PK\x03\x04rest").path()), "zip"));
   CHECK_THROWS_AS(read_torch_file("/nowhere/x.pth"), Error);
 }
 
@@ -203,19 +203,19 @@ TEST_CASE("pickle: misuse of stack, memo and protocol is an error", "[io][error]
     return "accepted";
   };
   CHECK(message(std::string_view("\x80\x02N.", 4)) == "accepted");
-  CHECK(has(message(std::string_view("\x80\x01N.", 4)), "protocol 1"));
-  CHECK(has(message("."), "0 values"));
-  CHECK(has(message("NN."), "2 values"));
-  CHECK(has(message("R."), "empty stack"));
-  CHECK(has(message("N(0R."), "empty stack"));
-  CHECK(has(message("e."), "never set"));
-  CHECK(has(message(std::string_view("h\x05.", 3)), "memo 5"));
-  CHECK(has(message("}(Nu."), "without a value"));
-  CHECK(has(message("NNa."), "adds items to a None"));
-  CHECK(has(message("I1\n."), "opcode 73"));
-  CHECK(has(message(std::string_view("\x8d\xff\xff\xff\xff\xff\xff\xff\xff", 9)), "truncated"));
-  CHECK(has(message("cos"), "without an end"));
-  CHECK(has(message("]]\x93."), "no text"));
+  CHECK(contains(message(std::string_view("\x80\x01N.", 4)), "protocol 1"));
+  CHECK(contains(message("."), "0 values"));
+  CHECK(contains(message("NN."), "2 values"));
+  CHECK(contains(message("R."), "empty stack"));
+  CHECK(contains(message("N(0R."), "empty stack"));
+  CHECK(contains(message("e."), "never set"));
+  CHECK(contains(message(std::string_view("h\x05.", 3)), "memo 5"));
+  CHECK(contains(message("}(Nu."), "without a value"));
+  CHECK(contains(message("NNa."), "adds items to a None"));
+  CHECK(contains(message("I1\n."), "opcode 73"));
+  CHECK(contains(message(std::string_view("\x8d\xff\xff\xff\xff\xff\xff\xff\xff", 9)), "truncated"));
+  CHECK(contains(message("cos"), "without an end"));
+  CHECK(contains(message("]]\x93."), "no text"));
 }
 
 TEST_CASE("pickle: numbers are read with their sign", "[io][golden]") {
@@ -233,5 +233,5 @@ TEST_CASE("pickle: numbers are read with their sign", "[io][golden]") {
 TEST_CASE("pickle: a value that contains itself is read and walked", "[io][property]") {
   // d = {}; d["a"] = d
   const Scratch scratch(std::string("\x80\x02}q\x00X\x01\x00\x00\x00" "ah\x00s.", 15));
-  CHECK(has(refusal(scratch.path()), "nested too deep"));
+  CHECK(contains(pickle_refusal(scratch.path()), "nested too deep"));
 }

@@ -9,7 +9,7 @@ using namespace iuq::mask;
 using iuq::test::Dense;
 
 // Rectangles that touch borders, span the whole height or leave holes, and noise.
-Dense random_dense(iuq::Rng& rng, int64_t height, int64_t width) {
+Dense random_map(iuq::Rng& rng, int64_t height, int64_t width) {
   Dense out{height, width, std::vector<uint8_t>(static_cast<size_t>(height * width), 0)};
   for (int64_t n = 1 + rng.below(4); n > 0; --n) {
     const int64_t x0 = rng.below(2) * rng.below(width), x1 = rng.below(2) ? width : x0 + rng.below(width - x0 + 1);
@@ -31,7 +31,7 @@ TEST_CASE("mask: the boundary is the mask less its erosion, pixel by pixel", "[m
   for (int i = 0; i < 600; ++i) {
     const int64_t height = 1 + rng.below(60), width = 1 + rng.below(60), distance = 1 + rng.below(rng.below(2) ? 4 : 20);
     CAPTURE(i, height, width, distance);
-    const Dense dense = random_dense(rng, height, width), want = iuq::test::plain_boundary(dense, distance);
+    const Dense dense = random_map(rng, height, width), want = iuq::test::plain_boundary(dense, distance);
     with_core += want.area() < dense.area();
     const Rle got = boundary(iuq::test::runs_of(dense), static_cast<uint32_t>(distance));
     check(got);

@@ -11,7 +11,7 @@ using iuq::test::Bitmap;
 using iuq::test::random_bitmap;
 
 // Column by column, one pixel after the other.
-std::vector<uint32_t> plain_counts(const Bitmap& mask) {
+std::vector<uint32_t> counts_by_loop(const Bitmap& mask) {
   std::vector<uint32_t> counts = {0};
   uint8_t now = 0;
   for (int64_t x = 0; x < mask.width; ++x) {
@@ -26,7 +26,7 @@ std::vector<uint32_t> plain_counts(const Bitmap& mask) {
   return counts;
 }
 
-Box plain_box(const Bitmap& mask) {
+Box box_by_loop(const Bitmap& mask) {
   int64_t x0 = mask.width, y0 = mask.height, x1 = -1, y1 = -1;
   for (int64_t y = 0; y < mask.height; ++y) {
     for (int64_t x = 0; x < mask.width; ++x) {
@@ -46,12 +46,12 @@ TEST_CASE("mask: encode counts runs column by column and decode undoes it", "[ma
     CAPTURE(i);
     const Bitmap mask = random_bitmap(rng, 1 + rng.below(40), 1 + rng.below(40));
     const Rle rle = encode(mask.pixels.data(), mask.height, mask.width);
-    REQUIRE(rle.counts == plain_counts(mask));
+    REQUIRE(rle.counts == counts_by_loop(mask));
     std::vector<uint8_t> back(mask.pixels.size(), 7);
     decode(rle, back.data());
     REQUIRE(back == mask.pixels);
     REQUIRE(area(rle) == std::count(mask.pixels.begin(), mask.pixels.end(), 1));
-    REQUIRE(to_box(rle) == plain_box(mask));
+    REQUIRE(to_box(rle) == box_by_loop(mask));
     REQUIRE(from_string(to_string(rle), mask.height, mask.width) == rle);
   }
 }

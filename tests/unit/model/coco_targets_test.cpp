@@ -60,7 +60,7 @@ std::vector<int64_t> level_counts(const std::vector<Target>& targets) {
   return counts;
 }
 
-void check_losses(const Losses& losses, const json& wanted) {
+void check_grid_losses(const Losses& losses, const json& wanted) {
   REQUIRE(wanted.is_object());
   for (const auto& [name, value] : losses) {
     INFO(name);
@@ -134,11 +134,11 @@ TEST_CASE("solov2, condinst: losses on real images are the reference's", "[model
     const torch::NoGradGuard guard;
     const std::vector<view::GroundTruth> batch = {truth};
     const Encoded cells = encoded_of(wanted.at("solov2_losses").at("tag"), canvas_of(truth), 1, classes, grid_config);
-    check_losses(solov2.base_losses(cells, solov2.assign(cells, batch), batch), wanted.at("solov2_losses"));
+    check_grid_losses(solov2.base_losses(cells, solov2.assign(cells, batch), batch), wanted.at("solov2_losses"));
     const Encoded points = encoded_of(wanted.at("condinst_losses").at("tag"), canvas_of(truth), 1, classes);
     const Queries queries = condinst.assign(points, batch);
     CHECK(queries.count() == wanted.at("condinst_losses").at("positives").get<int64_t>());
-    check_losses(condinst.base_losses(points, queries, batch), wanted.at("condinst_losses"));
+    check_grid_losses(condinst.base_losses(points, queries, batch), wanted.at("condinst_losses"));
   });
   CHECK((images == 0 || images == 3));
 }

@@ -14,7 +14,7 @@ using namespace iuq;
 using namespace iuq::model;
 using namespace iuq::test;
 
-void check_network(const char* file) {
+void check_condinst(const char* file) {
   const json data = fixture(file);
   const auto segmenter = make_segmenter(data.at("model"), data.at("classes"), /*seed=*/0);
   const Count count = fill_segmenter(*segmenter);
@@ -77,11 +77,11 @@ void check_losses(const Losses& losses, const json& wanted, double tolerance) {
 }  // namespace
 
 TEST_CASE("condinst: a small network gives the reference's numbers at every stage", "[model][golden]") {
-  check_network("condinst_r18.json");
+  check_condinst("condinst_r18.json");
 }
 
 TEST_CASE("condinst: ResNet-50 at its published size gives the reference's numbers", "[model][golden]") {
-  check_network("condinst_r50.json");
+  check_condinst("condinst_r50.json");
 }
 
 TEST_CASE("condinst: target locations, instances and distances are the reference's", "[model][golden]") {

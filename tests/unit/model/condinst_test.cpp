@@ -17,7 +17,7 @@ using namespace iuq;
 using namespace iuq::model;
 using namespace iuq::test;
 
-json tiny(const std::string& foreign = "own") {
+json tiny_condinst(const std::string& foreign = "own") {
   return {{"name", "condinst"},
           {"backbone", {{"name", "resnet10"}, {"width", 8}, {"freeze", 0}}},
           {"channels", 16},
@@ -41,14 +41,14 @@ view::GroundTruth boxes_of(int64_t image_id, const std::vector<std::vector<int64
   return truth;
 }
 
-struct Setting {
+struct Foreign {
   std::shared_ptr<Segmenter> segmenter;
   std::vector<view::GroundTruth> truth = {boxes_of(1, {{20, 16, 60, 70}, {70, 60, 120, 90}}, {96, 128}),
                                           boxes_of(2, {{8, 8, 100, 88}}, {96, 128})};
   Encoded encoded;
   Queries queries;
 
-  explicit Setting(const std::string& foreign = "own") : segmenter(make_segmenter(tiny(foreign), 3, 1)) {
+  explicit Foreign(const std::string& foreign = "own") : segmenter(make_segmenter(tiny_condinst(foreign), 3, 1)) {
     const at::Tensor images = formula("images", {2, 3, 96, 128}, -2, 2);
     encoded = segmenter->encode(segmenter->backbone(images), {{96, 128}, {{96, 128}, {96, 128}}});
     // Dynamic weights of a fresh controller are tiny; larger ones make the logits differ.
@@ -108,7 +108,7 @@ TEST_CASE("condinst: the numbers of a query are laid out as the reference's", "[
 
 TEST_CASE("condinst: coordinates are those of the instance minus the pixel, by the level's size", "[model][golden]") {
   // A query that hands x, then y through: instance (100, 60) on p4, cell (2, 1) of stride 8 lies on (20, 12).
-  Setting s;
+  Foreign s;
   for (const int64_t axis : {0, 1}) {
     Queries query;
     query.vectors = torch::zeros({1, 169});
@@ -135,7 +135,7 @@ TEST_CASE("condinst: dice and focal start where the formulas say", "[model][gold
 }
 
 TEST_CASE("condinst: a fresh head starts from its priors", "[model][property]") {
-  const auto segmenter = make_segmenter(tiny(), 3, 1);
+  const auto segmenter = make_segmenter(tiny_condinst(), 3, 1);
   const auto parameters = segmenter->named_parameters();
   CHECK(parameters["proposal_generator.fcos_head.cls_logits.bias"].mean().item<double>() == Approx(-4.59512).epsilon(1e-5));
   CHECK(parameters["proposal_generator.fcos_head.scales.4.scale"].item<double>() == 1);
@@ -144,7 +144,7 @@ TEST_CASE("condinst: a fresh head starts from its priors", "[model][property]") 
 }
 
 TEST_CASE("condinst: overlaid pixels of a map have the map's logits, wherever their instance lies", "[model][property]") {
-  Setting s("overlay");
+  Foreign s("overlay");
   REQUIRE(s.queries.count() > 10);
   const at::Tensor maps = s.segmenter->mask_logits(s.queries, s.encoded.mask_features);  // [Q, H, W]
   for (int64_t q = 0; q < s.queries.count(); ++q) {
@@ -169,7 +169,7 @@ TEST_CASE("condinst: foreign coordinates are the pixel's own, the query's, or no
   const at::Tensor map = formula("map", {8, 12, 16}, -1, 1);
   const at::Tensor anchor = torch::tensor({60.0f, 28.0f, 0.0f});
   const auto logits = [&](const std::string& foreign, const at::Tensor& of_pixels, float shift) {
-    Setting s(foreign);
+    Foreign s(foreign);
     PixelSet pixels = pixels_of(map, of_pixels);
     pixels.position = pixels.position + shift;
     return s.segmenter->pixel_logits(s.queries, pixels).detach();
@@ -181,12 +181,12 @@ TEST_CASE("condinst: foreign coordinates are the pixel's own, the query's, or no
   CHECK(logits("overlay", anchor, 0).equal(logits("overlay", moved, 0)));
   CHECK_FALSE(at::allclose(logits("overlay", anchor, 0), logits("overlay", anchor, 16), 1e-2, 1e-2));
   CHECK(logits("zero", anchor, 0).equal(logits("zero", moved, 16)));
-  CHECK_THROWS_AS(make_segmenter(tiny("theirs"), 3, 1), Error);
+  CHECK_THROWS_AS(make_segmenter(tiny_condinst("theirs"), 3, 1), Error);
 }
 
 TEST_CASE("condinst: every image's cap leaves the dense losses alone", "[model][property]") {
-  Setting s;
-  json config = tiny();
+  Foreign s;
+  json config = tiny_condinst();
   config["max_positives"] = 3;
   const auto capped = make_segmenter(config, 3, 1);
   const Queries few = capped->assign(s.encoded, s.truth);
@@ -200,7 +200,7 @@ TEST_CASE("condinst: every image's cap leaves the dense losses alone", "[model][
 }
 
 TEST_CASE("condinst: an image without instances trains on background alone and detects in its frame", "[model][error]") {
-  Setting s;
+  Foreign s;
   const std::vector<view::GroundTruth> none = {boxes_of(1, {}, {96, 128}), boxes_of(2, {}, {96, 128})};
   const Queries queries = s.segmenter->assign(s.encoded, none);
   REQUIRE(queries.count() == 0);
@@ -217,7 +217,7 @@ TEST_CASE("condinst: an image without instances trains on background alone and d
 }
 
 TEST_CASE("condinst: an empty mask and a cell smaller than the stride", "[model][error]") {
-  Setting s;
+  Foreign s;
   view::GroundTruth truth = boxes_of(1, {{0, 0, 0, 0}, {41, 33, 43, 35}}, {96, 128});
   const auto positives = condinst_targets(truth, {{12, 16}, {6, 8}, {3, 4}, {2, 2}, {1, 1}}, CondInstConfig{});
   CHECK(positives.empty());  // no location lies inside the small box

@@ -28,7 +28,7 @@ TinyBatch batch_of(const std::string& name) {
                     noise(4, {2, 3, kCanvas.height, kCanvas.width}), tiny_segmenters().at(name));
 }
 
-PixelSet pixels_of(int64_t count, int64_t width) {
+PixelSet some_pixels(int64_t count, int64_t width) {
   return {torch::zeros({count, width}), torch::zeros({count, 2}), torch::zeros({count, 3})};
 }
 
@@ -128,10 +128,10 @@ TEST_CASE("contract: batches, ground truth and queries that do not belong togeth
     refuses("valid must", [&] { loss(b.queries, map, torch::ones({2, map.size(2), map.size(3)})); });
     refuses("queries.anchor must", [&] { s.mask_logits(queries([](Queries& q) { q.anchor = at::Tensor(); }), map); });
     refuses("mask_features must", [&] { s.mask_logits(b.queries, map[0]); });
-    const PixelSet pixels = pixels_of(5, s.mask_channels());
+    const PixelSet pixels = some_pixels(5, s.mask_channels());
     refuses("queries.score must",
             [&] { s.pixel_logits(queries([](Queries& q) { q.score = q.score.to(at::kDouble); }), pixels); });
-    refuses("pixels.embeddings must", [&] { s.pixel_logits(b.queries, pixels_of(5, s.mask_channels() + 1)); });
+    refuses("pixels.embeddings must", [&] { s.pixel_logits(b.queries, some_pixels(5, s.mask_channels() + 1)); });
     refuses("pixels.anchor must",
             [&] { s.pixel_logits(b.queries, with<PixelSet>(pixels, [](PixelSet& p) { p.anchor = p.position; })); });
     refuses("truth[0].masks must",
@@ -259,7 +259,7 @@ TEST_CASE("contract: a segmenter's own outputs are held to it, and inner product
   const at::Tensor sums = encoded.mask_features[0].sum(0);
   REQUIRE(sums.abs().max().item<double>() > 0);
   CHECK(at::allclose(s.mask_logits(queries, encoded.mask_features)[1], sums, 1e-4, 1e-5));
-  PixelSet pixels = pixels_of(kCanvas.height / 4 * kCanvas.width / 4, 8);
+  PixelSet pixels = some_pixels(kCanvas.height / 4 * kCanvas.width / 4, 8);
   pixels.embeddings = encoded.mask_features[0].flatten(1).t();
   CHECK(at::allclose(s.pixel_logits(queries, pixels)[0], sums.flatten(), 1e-4, 1e-5));
 }

@@ -76,7 +76,7 @@ void check_forward(const char* file) {
   }
 }
 
-std::vector<view::GroundTruth> truths_of(const json& scenes, const json& names) {
+std::vector<view::GroundTruth> mask2former_truths(const json& scenes, const json& names) {
   std::vector<view::GroundTruth> truth;
   for (const json& name : names) {
     for (const json& scene : scenes) {
@@ -115,7 +115,7 @@ TEST_CASE("mask2former: pairs, losses and gradients with given points are the re
   const auto config = data.at("model").get<Mask2FormerConfig>();
   for (const json& wanted : data.at("training")) {
     INFO(wanted.at("scenes").dump());
-    const auto truth = truths_of(data.at("scenes"), wanted.at("scenes"));
+    const auto truth = mask2former_truths(data.at("scenes"), wanted.at("scenes"));
     const Encoded encoded = encode(*segmenter, data, wanted.at("tag"), {truth[0].masks.size(1), truth[0].masks.size(2)},
                                    static_cast<int64_t>(truth.size()));
     const auto& rounds = own_state<Mask2FormerRounds>(encoded.heads);

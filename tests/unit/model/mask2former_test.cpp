@@ -17,9 +17,9 @@ using namespace iuq;
 using namespace iuq::model;
 using namespace iuq::test;
 
-const view::Size kCanvas{96, 128};
+const view::Size kTinyCanvas{96, 128};
 
-json tiny() {
+json tiny_mask2former() {
   return {{"name", "mask2former"}, {"backbone", {{"name", "resnet10"}, {"width", 8}, {"freeze", 0}}},
           {"width", 16},           {"embedding", 12},
           {"groups", 4},           {"heads", 2},
@@ -28,10 +28,10 @@ json tiny() {
           {"decoder_ffn", 16},     {"loss_points", 64}};
 }
 
-view::GroundTruth boxes_of(int64_t image_id, const std::vector<std::vector<int64_t>>& boxes) {
+view::GroundTruth boxed_truth(int64_t image_id, const std::vector<std::vector<int64_t>>& boxes) {
   view::GroundTruth truth;
   truth.image_id = image_id;
-  truth.masks = torch::zeros({static_cast<int64_t>(boxes.size()), kCanvas.height, kCanvas.width}, at::kBool);
+  truth.masks = torch::zeros({static_cast<int64_t>(boxes.size()), kTinyCanvas.height, kTinyCanvas.width}, at::kBool);
   for (size_t n = 0; n < boxes.size(); ++n) {
     const auto& b = boxes[n];  // x0, y0, x1, y1
     truth.masks[static_cast<int64_t>(n)].slice(0, b[1], b[3]).slice(1, b[0], b[2]).fill_(true);
@@ -41,19 +41,19 @@ view::GroundTruth boxes_of(int64_t image_id, const std::vector<std::vector<int64
   return truth;
 }
 
-struct Setting {
+struct Mask2FormerSetting {
   std::shared_ptr<Segmenter> segmenter;
   std::vector<view::GroundTruth> truth;
   Encoded encoded;
   Queries queries;
 
-  explicit Setting(const json& config = tiny(), uint64_t draw = 0,
-                   std::vector<view::GroundTruth> scenes = {boxes_of(1, {{20, 16, 60, 70}, {70, 60, 120, 90}}),
-                                                            boxes_of(2, {{8, 8, 100, 88}})})
+  explicit Mask2FormerSetting(const json& config = tiny_mask2former(), uint64_t draw = 0,
+                   std::vector<view::GroundTruth> scenes = {boxed_truth(1, {{20, 16, 60, 70}, {70, 60, 120, 90}}),
+                                                            boxed_truth(2, {{8, 8, 100, 88}})})
       : segmenter(make_segmenter(config, 3, 1)), truth(std::move(scenes)) {
     const auto batch = static_cast<int64_t>(truth.size());
-    const at::Tensor images = formula("images", {batch, 3, kCanvas.height, kCanvas.width}, -2, 2);
-    encoded = segmenter->encode(segmenter->backbone(images), {kCanvas, {truth.size(), kCanvas}, draw});
+    const at::Tensor images = formula("images", {batch, 3, kTinyCanvas.height, kTinyCanvas.width}, -2, 2);
+    encoded = segmenter->encode(segmenter->backbone(images), {kTinyCanvas, {truth.size(), kTinyCanvas}, draw});
     queries = segmenter->assign(encoded, truth);
   }
   double total() {
@@ -171,9 +171,9 @@ TEST_CASE("mask2former: positions count from one to a full turn", "[model][prope
 
 TEST_CASE("mask2former: loose pixels of a map have the map's logits", "[model][property]") {
   for (const char* layers : {"last", "all"}) {
-    json config = tiny();
+    json config = tiny_mask2former();
     config["method_layers"] = layers;
-    Setting s(config);
+    Mask2FormerSetting s(config);
     REQUIRE(s.queries.count() == (std::string(layers) == "all" ? 4 * 3 : 3));
     const at::Tensor maps = s.segmenter->mask_logits(s.queries, s.encoded.mask_features);  // [Q, H, W]
     for (int64_t q = 0; q < s.queries.count(); ++q) {
@@ -187,7 +187,7 @@ TEST_CASE("mask2former: loose pixels of a map have the map's logits", "[model][p
 }
 
 TEST_CASE("mask2former: random points are drawn from the frame, and from nothing else", "[model][property]") {
-  Setting s, same, other(tiny(), 7);
+  Mask2FormerSetting s, same, other(tiny_mask2former(), 7);
   CHECK(s.total() == same.total());
   CHECK(s.total() == s.total());  // no state moves along
   CHECK(s.total() != other.total());
@@ -203,7 +203,7 @@ TEST_CASE("mask2former: random points are drawn from the frame, and from nothing
 }
 
 TEST_CASE("mask2former: every instance has a query of its own in every round", "[model][property]") {
-  Setting s;
+  Mask2FormerSetting s;
   const at::Tensor pairs = own_state<Mask2FormerTargets>(s.queries.targets).pairs;  // image, round, query, instance, label
   REQUIRE(pairs.size(0) == 4 * 3);
   for (int64_t i = 0; i < pairs.size(0); ++i) {
@@ -221,13 +221,13 @@ TEST_CASE("mask2former: every instance has a query of its own in every round", "
 TEST_CASE("mask2former: more instances than queries leave some without, and all count in the losses", "[model][error]") {
   std::vector<std::vector<int64_t>> boxes;
   for (int64_t i = 0; i < 9; ++i) boxes.push_back({4 + 12 * i, 10, 14 + 12 * i, 40});
-  Setting s(tiny(), 0, {boxes_of(1, boxes)});
+  Mask2FormerSetting s(tiny_mask2former(), 0, {boxed_truth(1, boxes)});
   CHECK(s.queries.count() == 6);
   CHECK(std::isfinite(s.total()));
 }
 
 TEST_CASE("mask2former: an image without instances trains on no-object alone", "[model][error]") {
-  Setting s(tiny(), 0, {boxes_of(1, {}), boxes_of(2, {})});
+  Mask2FormerSetting s(tiny_mask2former(), 0, {boxed_truth(1, {}), boxed_truth(2, {})});
   REQUIRE(s.queries.count() == 0);
   at::Tensor sum = torch::zeros({});
   for (const auto& [name, value] : s.segmenter->base_losses(s.encoded, s.queries, s.truth)) {
@@ -240,22 +240,22 @@ TEST_CASE("mask2former: an image without instances trains on no-object alone", "
     CAPTURE(item.key());
     CHECK(item.value().grad().defined());
   }
-  Setting half(tiny(), 0, {boxes_of(1, {}), boxes_of(2, {{8, 8, 100, 88}})});
+  Mask2FormerSetting half(tiny_mask2former(), 0, {boxed_truth(1, {}), boxed_truth(2, {{8, 8, 100, 88}})});
   CHECK(half.queries.image.equal(torch::ones({1}, at::kLong)));
   CHECK(std::isfinite(half.total()));
 }
 
 TEST_CASE("mask2former: costs that are not numbers are an error that names the image", "[model][error]") {
-  Setting s;
+  Mask2FormerSetting s;
   s.encoded.mask_features = s.encoded.mask_features.detach().clone();
   s.encoded.mask_features[1].fill_(std::numeric_limits<float>::quiet_NaN());
   CHECK_THROWS_WITH(s.segmenter->assign(s.encoded, s.truth), Catch::Contains("image 2"));
 }
 
 TEST_CASE("mask2former: detections are the best pairs of query and class, and masks weigh in later", "[model][property]") {
-  json config = tiny();
+  json config = tiny_mask2former();
   config["max_detections"] = 10;  // of 6 queries with 3 classes
-  Setting s(config);
+  Mask2FormerSetting s(config);
   const Prediction found = s.segmenter->predict(s.encoded).at(0);
   const auto& rounds = own_state<Mask2FormerRounds>(s.encoded.heads);
   const at::Tensor scores = rounds.classes.back()[0].softmax(1).slice(1, 0, 3);  // [Q, C]
@@ -275,15 +275,15 @@ TEST_CASE("mask2former: detections are the best pairs of query and class, and ma
 }
 
 TEST_CASE("mask2former: cells of small instances, and fields out of range", "[model][error]") {
-  Setting s;
-  const at::Tensor cells = s.segmenter->instance_cells(boxes_of(1, {{41, 33, 42, 34}, {8, 8, 16, 12}}));
+  Mask2FormerSetting s;
+  const at::Tensor cells = s.segmenter->instance_cells(boxed_truth(1, {{41, 33, 42, 34}, {8, 8, 16, 12}}));
   CHECK(cells[0].sum().item<int64_t>() == 1);
   CHECK(cells[0][8][10].item<bool>());
   CHECK(cells[1].sum().item<int64_t>() == 2);
   for (const auto& [key, value] : {std::pair<const char*, json>{"width", 18}, {"queries", 0}, {"importance", 1.5},
                                    {"method_layers", "first"}, {"oversample", 0.5}, {"no_object_weight", 0}}) {
     CAPTURE(key);
-    json config = tiny();
+    json config = tiny_mask2former();
     config[key] = value;
     CHECK_THROWS_AS(make_segmenter(config, 3, 1), Error);
   }

@@ -19,12 +19,12 @@ std::vector<at::Tensor> patch_means(const at::Tensor& images) {
   return levels;
 }
 
-struct Fixture {
+struct CachedFixture {
   test::TempFolder folder;
   data::Dataset dataset = make(folder.path());
   train::SourceOptions options{dataset, "", Ramp::input(), {}, {}, view::Alignment::kPatch, 3};
 
-  explicit Fixture(int64_t views = 4) {
+  explicit CachedFixture(int64_t views = 4) {
     log::set_up("test", log::Level::kQuiet);
     cache::Backbone backbone;
     backbone.features = patch_means;
@@ -82,7 +82,7 @@ int64_t check_positions(const train::Batch& batch) {
 }  // namespace
 
 TEST_CASE("cached source: features, masks, to_view and pairs tell of the same views", "[train][property]") {
-  Fixture f;
+  CachedFixture f;
   f.options.train.pairs = true;
   const auto source = train::cached_source(f.options, f.store());
   CHECK(source->bucket_of(0) == source->bucket_of(3));
@@ -117,7 +117,7 @@ TEST_CASE("cached source: features, masks, to_view and pairs tell of the same vi
 }
 
 TEST_CASE("cached source: without pairs an image is whole unless it is augmented", "[train][property]") {
-  Fixture f;
+  CachedFixture f;
   const auto views_of = [&](double augment) {
     f.options.train.augment = augment;
     const auto source = train::cached_source(f.options, f.store());
@@ -134,7 +134,7 @@ TEST_CASE("cached source: without pairs an image is whole unless it is augmented
 }
 
 TEST_CASE("cached source: what does not fit is refused", "[train][error]") {
-  Fixture one_view(1);
+  CachedFixture one_view(1);
   one_view.options.train.pairs = true;
   const std::string too_few =
       test::refusal(ErrorCode::kBadData, [&] { train::cached_source(one_view.options, one_view.store()); });

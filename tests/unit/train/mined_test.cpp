@@ -1,3 +1,4 @@
+#include "lib/model/segmenter.h"
 #include "lib/train/mined.h"
 
 #include <torch/types.h>

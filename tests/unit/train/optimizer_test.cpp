@@ -1,3 +1,4 @@
+#include "lib/model/segmenter.h"
 #include "lib/train/optimizer.h"
 
 #include <torch/nn/modules/normalization.h>

@@ -21,7 +21,7 @@ using test::refusal;
 
 namespace {
 
-constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
+constexpr double kNotANumber = std::numeric_limits<double>::quiet_NaN();
 
 // A part that is a tensor and a number.
 struct Counter {
@@ -113,7 +113,7 @@ TEST_CASE("state: names are given once, and only to what can be saved", "[train]
 }
 
 TEST_CASE("state: values that are not finite are found wherever they are", "[train][property]") {
-  for (const double value : {kNaN, static_cast<double>(INFINITY), -static_cast<double>(INFINITY)}) {
+  for (const double value : {kNotANumber, static_cast<double>(INFINITY), -static_cast<double>(INFINITY)}) {
     for (const int64_t where : {0, 1, 7, 8, 4095, 100000}) {
       CAPTURE(value, where);
       at::Tensor tensor = test::noise(3, {100001});
@@ -142,10 +142,10 @@ TEST_CASE("state: nothing is written when a value is not finite", "[train][error
              .write = [&](const std::string& path) { write_tensors(path, {{"head.weight", weight}}); },
              .read = [](const std::string&) {}});
   state.add(counter.part("one"));
-  counter.tensor[1][2] = kNaN;
+  counter.tensor[1][2] = kNotANumber;
   CHECK(contains(refusal(ErrorCode::kBadData, [&] { state.save(folder.path(), "abc"); }), "\"one/tensor\""));
   counter.tensor = torch::zeros({1});
-  weight[3] = kNaN;
+  weight[3] = kNotANumber;
   CHECK(contains(refusal(ErrorCode::kBadData, [&] { state.save(folder.path(), "abc"); }), "\"model/head.weight\""));
   refusal(ErrorCode::kBadData, [&] { state.check_finite(); });
   CHECK(files_in(folder.path()).empty());
@@ -160,7 +160,7 @@ TEST_CASE("state: a checkpoint with a value that is not finite is refused with w
   State state;
   state.add(counter.part("one"));
   state.save(folder.path(), "abc");
-  write_tensors(folder / "state.safetensors", {{"one/tensor", torch::full({2}, kNaN)}});
+  write_tensors(folder / "state.safetensors", {{"one/tensor", torch::full({2}, kNotANumber)}});
   const std::string said = refusal(ErrorCode::kBadData, [&] { state.load(folder.path()); });
   for (const char* part : {"one/tensor", "not finite", "--resume", "--force", "train.lr"}) CHECK(contains(said, part));
   io::write_json(folder / "state.json", nlohmann::json::array());

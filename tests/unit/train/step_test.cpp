@@ -1,3 +1,4 @@
+#include "lib/model/segmenter.h"
 #include "lib/train/step.h"
 
 #include <torch/types.h>
@@ -22,13 +23,13 @@ nlohmann::json tiny_condinst() {
 }
 
 // A step of a tiny run, with its memory filled by the steps before it.
-struct Fixture {
+struct StepFixture {
   test::Pieces pieces;
   ForeignPixels foreign;
   Optimizer optimizer;
   std::vector<LossTerm> terms;
   Step step;
-  explicit Fixture(const TrainJob& job)
+  explicit StepFixture(const TrainJob& job)
       : pieces(job), foreign(job.uniq, pieces.negatives.get(), at::kCPU, job.seed), optimizer(job.train, *pieces.segmenter),
         terms(loss_terms(*pieces.segmenter, job.uniq, job.uniq.uses_memory() ? &foreign : nullptr, job.seed)),
         step(*pieces.segmenter, optimizer, terms, job.seed) {}
@@ -68,7 +69,7 @@ TEST_CASE("step: the loss is the sum of weight times term, from images and from 
   CAPTURE(cached, condinst);
   if (condinst) run.job.model = model::effective_model_config(tiny_condinst());
   if (cached) run.use_cache();
-  Fixture f(run.job);
+  StepFixture f(run.job);
   // The ramp goes from step 1 to 3: not yet, half, full.
   for (const auto& [number, ramp] : {std::pair<int64_t, double>{0, 0}, {1, 0}, {2, 0.5}, {3, 1}, {5, 1}}) {
     CAPTURE(number, ramp);
@@ -109,7 +110,7 @@ TEST_CASE("step: the loss is the sum of weight times term, from images and from 
     const double norm = take_gradient_norm(*f.pieces.segmenter);
 
     // A whole step from the same state sees the same losses and follows the gradient of their sum.
-    Fixture fresh(run.job);
+    StepFixture fresh(run.job);
     if (!memory.empty()) fresh.foreign.set_state(memory);
     const StepResult result = fresh.step.take(batch, number);
     CHECK(names_of(result.losses) == names_of(losses));
@@ -125,12 +126,12 @@ TEST_CASE("step: terms of weight 0 are not computed, and those of a control are 
   test::TinyRun run;
   run.job.uniq.inter_weight = 0;
   run.job.uniq.equi_weight = 0;
-  Fixture control(run.job);
+  StepFixture control(run.job);
   const Batch batch = control.pieces.source->make({0, 1}, 4);
   CHECK(names_of(control.step.take(batch, 4).losses) == std::vector<std::string>{"class", "mask"});
   CHECK(control.foreign.fill() == 0);
   run.job.uniq.equi_weight = 1;
-  Fixture equi(run.job);
+  StepFixture equi(run.job);
   CHECK(names_of(equi.step.take(batch, 4).losses) == std::vector<std::string>{"class", "mask", "equi"});
   CHECK(names_of(equi.step.take(batch, 0).losses) == std::vector<std::string>{"class", "mask"});
 }
@@ -138,7 +139,7 @@ TEST_CASE("step: terms of weight 0 are not computed, and those of a control are 
 TEST_CASE("step: a term that is added is prepared, weighted and summed like the others", "[train]") {
   test::TinyRun run;
   run.job.uniq.inter_weight = run.job.uniq.equi_weight = 0;
-  Fixture f(run.job);
+  StepFixture f(run.job);
   int64_t prepared = 0;
   f.terms.push_back({.name = "two",
                      .weight = [](int64_t step) { return step == 0 ? 0.0 : 0.25; },
@@ -161,7 +162,7 @@ TEST_CASE("step: a term that is added is prepared, weighted and summed like the 
 TEST_CASE("step: taking one changes every trained parameter, and the same step again gives the same", "[train][property]") {
   test::TinyRun run;
   run.use_cache();
-  Fixture one(run.job), two(run.job);
+  StepFixture one(run.job), two(run.job);
   const Batch batch = one.pieces.source->make({0, 1}, 3);
   std::vector<at::Tensor> before;
   for (const at::Tensor& parameter : one.pieces.segmenter->parameters()) before.push_back(parameter.detach().clone());

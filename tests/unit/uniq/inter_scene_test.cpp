@@ -11,13 +11,13 @@ using namespace iuq::uniq;
 
 namespace {
 
-struct Setting {
+struct Case {
   std::shared_ptr<model::Segmenter> segmenter = model::make_segmenter(test::tiny_model(), 3, 1);
   model::Queries queries;
   at::Tensor query_image;
   PixelBatch pixels;
 
-  Setting(int64_t q, int64_t p, uint64_t seed, float scale) {
+  Case(int64_t q, int64_t p, uint64_t seed, float scale) {
     const auto ids = [&](int64_t n, int64_t kinds) { return torch::arange(n, at::kLong).remainder(kinds); };
     queries.vectors = (test::noise(seed, {q, 16}) * scale).requires_grad_();
     queries.image = queries.instance = queries.label = torch::zeros({q}, at::kLong);
@@ -31,7 +31,7 @@ struct Setting {
 };
 
 // The definition, pair by pair, in double.
-double plain_loss(const Setting& s, double alpha, double gamma) {
+double plain_loss(const Case& s, double alpha, double gamma) {
   double sum = 0;
   int64_t pairs = 0;
   for (int64_t q = 0; q < s.queries.count(); ++q) {
@@ -50,7 +50,7 @@ double plain_loss(const Setting& s, double alpha, double gamma) {
 
 TEST_CASE("inter-scene: equals the definition, and its gradient a difference quotient", "[uniq][property]") {
   for (const double gamma : {2.0, 1.5}) {
-    Setting s(7, 40, 5, 0.3f);
+    Case s(7, 40, 5, 0.3f);
     UniqConfig config;
     config.focal_gamma = gamma;
     const at::Tensor loss = inter_scene_loss(*s.segmenter, s.queries, s.query_image, s.pixels, config, 0, 0);
@@ -71,13 +71,13 @@ TEST_CASE("inter-scene: equals the definition, and its gradient a difference quo
 }
 
 TEST_CASE("inter-scene: the loss at logit 0 is 0.129965, the known value of focal(.25, 2)", "[uniq][golden]") {
-  Setting s(3, 5, 1, 0.0f);
+  Case s(3, 5, 1, 0.0f);
   const auto loss = inter_scene_loss(*s.segmenter, s.queries, s.query_image, s.pixels, {}, 0, 0);
   REQUIRE(loss.item<double>() == Approx(0.129965).epsilon(1e-5));
 }
 
 TEST_CASE("inter-scene: pixels of the query's own image never count", "[uniq][property]") {
-  Setting s(4, 30, 9, 1.0f);
+  Case s(4, 30, 9, 1.0f);
   s.query_image.fill_(2);
   s.pixels.image_id.fill_(2);
   const auto none = inter_scene_loss(*s.segmenter, s.queries, s.query_image, s.pixels, {}, 0, 0);
@@ -90,7 +90,7 @@ TEST_CASE("inter-scene: pixels of the query's own image never count", "[uniq][pr
 }
 
 TEST_CASE("inter-scene: blocks do not change the loss", "[uniq][property]") {
-  Setting s(3, 900000, 2, 0.2f);  // more pairs than one block takes
+  Case s(3, 900000, 2, 0.2f);  // more pairs than one block takes
   const auto whole = inter_scene_loss(*s.segmenter, s.queries, s.query_image, s.pixels, {}, 0, 0);
   const at::Tensor x = s.queries.vectors.detach().matmul(s.pixels.pixels.embeddings.t());
   const at::Tensor foreign = s.query_image.unsqueeze(1) != s.pixels.image_id.unsqueeze(0);
@@ -99,19 +99,19 @@ TEST_CASE("inter-scene: blocks do not change the loss", "[uniq][property]") {
 }
 
 TEST_CASE("inter-scene: tensors of another shape or type are refused by name", "[uniq][error]") {
-  const auto refuses = [](const char* what, const std::function<void(Setting&)>& change) {
-    Setting s(4, 30, 9, 1.0f);
+  const auto refuses = [](const char* what, const std::function<void(Case&)>& change) {
+    Case s(4, 30, 9, 1.0f);
     change(s);
     CHECK_THROWS_WITH(inter_scene_loss(*s.segmenter, s.queries, s.query_image, s.pixels, {}, 0, 0),
                       Catch::Contains(what));
   };
   refuses("queries.vectors must be [*, 16] float32, but is [4, 15] float32",
-          [](Setting& s) { s.queries.vectors = s.queries.vectors.slice(1, 1); });
-  refuses("queries.image must", [](Setting& s) { s.queries.image = s.queries.image.to(at::kInt); });
-  refuses("query_image_id must be [4] int64", [](Setting& s) { s.query_image = s.query_image.slice(0, 1); });
+          [](Case& s) { s.queries.vectors = s.queries.vectors.slice(1, 1); });
+  refuses("queries.image must", [](Case& s) { s.queries.image = s.queries.image.to(at::kInt); });
+  refuses("query_image_id must be [4] int64", [](Case& s) { s.query_image = s.query_image.slice(0, 1); });
   refuses("pixels.embeddings must be [*, 16] float32",
-          [](Setting& s) { s.pixels.pixels.embeddings = torch::zeros({30, 8}); });
-  refuses("pixels.position must", [](Setting& s) { s.pixels.pixels.position = torch::zeros({30, 3}); });
-  refuses("pixels.image_id must", [](Setting& s) { s.pixels.image_id = s.pixels.image_id.to(at::kFloat); });
-  refuses("pixels.category must", [](Setting& s) { s.pixels.category = at::Tensor(); });
+          [](Case& s) { s.pixels.pixels.embeddings = torch::zeros({30, 8}); });
+  refuses("pixels.position must", [](Case& s) { s.pixels.pixels.position = torch::zeros({30, 3}); });
+  refuses("pixels.image_id must", [](Case& s) { s.pixels.image_id = s.pixels.image_id.to(at::kFloat); });
+  refuses("pixels.category must", [](Case& s) { s.pixels.category = at::Tensor(); });
 }

@@ -13,7 +13,7 @@ using namespace iuq::uniq;
 namespace {
 
 // Rows first, first + 1, ...: the embedding and all ids of row r are r.
-PixelBatch rows(int64_t first, int64_t count) {
+PixelBatch memory_rows(int64_t first, int64_t count) {
   PixelBatch batch;
   const at::Tensor r = torch::arange(first, first + count, at::kLong);
   batch.pixels.embeddings = r.to(at::kFloat).unsqueeze(1).expand({count, 4}).contiguous();
@@ -43,7 +43,7 @@ TEST_CASE("memory: keeps exactly the newest entries, whatever the batch sizes", 
       PixelMemory memory(capacity, 4, at::kCPU);
       int64_t written = 0;
       for (int64_t step = 0; step < 9; ++step) {
-        memory.push(rows(written, size), step);
+        memory.push(memory_rows(written, size), step);
         written += size;
         const auto ids = kept(memory);
         REQUIRE(*ids.rbegin() == written - 1);
@@ -56,10 +56,10 @@ TEST_CASE("memory: keeps exactly the newest entries, whatever the batch sizes", 
 
 TEST_CASE("memory: a restored state goes on like the original", "[uniq][property]") {
   PixelMemory one(10, 4, at::kCPU), two(10, 4, at::kCPU);
-  one.push(rows(0, 13), 0);
+  one.push(memory_rows(0, 13), 0);
   two.set_state(one.state());
-  one.push(rows(13, 4), 1);
-  two.push(rows(13, 4), 1);
+  one.push(memory_rows(13, 4), 1);
+  two.push(memory_rows(13, 4), 1);
   REQUIRE(at::equal(one.entries().image_id, two.entries().image_id));
   REQUIRE(at::equal(one.entries().pixels.embeddings, two.entries().pixels.embeddings));
   PixelMemory narrow(10, 3, at::kCPU);

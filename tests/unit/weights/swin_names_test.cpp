@@ -22,7 +22,7 @@ using nlohmann::json;
 
 const std::string kBody = "backbone.bottom_up.";
 
-io::TensorData ramp(const std::vector<int64_t>& shape, float start) {
+io::TensorData ramp_of(const std::vector<int64_t>& shape, float start) {
   std::vector<float> values(static_cast<size_t>(io::make_tensor(io::DType::kF32, shape).count()));
   for (size_t i = 0; i < values.size(); ++i) values[i] = start + static_cast<float>(i);
   return io::make_tensor(io::DType::kF32, shape, values.data());
@@ -37,7 +37,7 @@ json lists() { return io::read_json(std::string(IUQ_SOURCE_DIR) + "/tests/fixtur
 io::TensorFile file_of(const json& list) {
   io::TensorFile file;
   for (const auto& [name, shape] : list.at("tensors").items()) {
-    file.tensors.emplace_back(name, ramp(shape.get<std::vector<int64_t>>(), static_cast<float>(file.tensors.size())));
+    file.tensors.emplace_back(name, ramp_of(shape.get<std::vector<int64_t>>(), static_cast<float>(file.tensors.size())));
   }
   return file;
 }
@@ -76,7 +76,7 @@ std::map<std::string, std::vector<int64_t>> swin_shapes() {
   return result;
 }
 
-bool has(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
+bool holds(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 
 }  // namespace
 
@@ -116,7 +116,7 @@ TEST_CASE("names: a Swin Transformer goes out to every program, under the names 
     const Conversion out = converted(source, family);
     CHECK(out.naming->name == "detectron2");
     for (const json& list : all) {
-      if (list.at("naming") != family || has(list.at("source"), "memory") || has(list.at("source"), "Classification")) continue;
+      if (list.at("naming") != family || holds(list.at("source"), "memory") || holds(list.at("source"), "Classification")) continue;
       for (const auto& [name, tensor] : out.file.tensors) {
         INFO(name);
         REQUIRE(list.at("tensors").contains(name));
@@ -140,24 +140,24 @@ TEST_CASE("names: query, key and value of Hugging Face lie below each other in o
   const std::string block = "encoder.layers.2.blocks.5.attention.self.";
   for (const char* part : {"value", "query", "key"}) {  // in any order
     const float start = part[0] == 'q' ? 0 : part[0] == 'k' ? 10 : 20;
-    file.tensors.emplace_back(block + part + ".weight", ramp({2, 2}, start));
+    file.tensors.emplace_back(block + part + ".weight", ramp_of({2, 2}, start));
   }
   const Conversion result = converted(file);
   const io::TensorData* qkv = result.file.find(kBody + "layers.2.blocks.5.attn.qkv.weight");
   REQUIRE(qkv);
   CHECK(qkv->shape == std::vector<int64_t>{6, 2});
   CHECK(values_of(*qkv) == std::vector<float>{0, 1, 2, 3, 10, 11, 12, 13, 20, 21, 22, 23});
-  CHECK(has(to_text(result), "key.weight -> " + kBody + "layers.2.blocks.5.attn.qkv.weight  [6, 2] F32  (part 2 of 3)"));
+  CHECK(holds(to_text(result), "key.weight -> " + kBody + "layers.2.blocks.5.attn.qkv.weight  [6, 2] F32  (part 2 of 3)"));
   const Conversion out = converted(result.file, "hf");
   check_same(out.file, file);
-  CHECK(has(to_text(out), "attn.qkv.weight -> " + block + "value.weight  [2, 2] F32  (part 3 of 3)"));
+  CHECK(holds(to_text(out), "attn.qkv.weight -> " + block + "value.weight  [2, 2] F32  (part 3 of 3)"));
 
   io::TensorFile lacks = file;
   lacks.tensors.pop_back();
-  CHECK(has(test::message_of([&] { converted(lacks); }), "has 2 of the three parts of \"" + kBody + "layers.2.blocks.5.attn.qkv.weight\""));
+  CHECK(holds(test::message_of([&] { converted(lacks); }), "has 2 of the three parts of \"" + kBody + "layers.2.blocks.5.attn.qkv.weight\""));
   io::TensorFile odd = file;
-  odd.tensors[1].second = ramp({2, 3}, 0);
-  CHECK(has(test::message_of([&] { converted(odd); }), "[2, 3] F32"));
+  odd.tensors[1].second = ramp_of({2, 3}, 0);
+  CHECK(holds(test::message_of([&] { converted(odd); }), "[2, 3] F32"));
 }
 
 TEST_CASE("names: mmdetection's merging order becomes Microsoft's", "[weights][golden]") {
@@ -166,15 +166,15 @@ TEST_CASE("names: mmdetection's merging order becomes Microsoft's", "[weights][g
   const io::TensorData one = io::make_tensor(io::DType::kF32, {4}, letters);
   CHECK(values_of(reorder_merging(one, true)) == std::vector<float>{'a', 'c', 'b', 'd'});
   io::TensorFile file;
-  file.tensors.emplace_back("backbone.stages.1.downsample.reduction.weight", ramp({2, 8}, 0));  // two channels
-  file.tensors.emplace_back("backbone.stages.1.downsample.norm.bias", ramp({8}, 0));
+  file.tensors.emplace_back("backbone.stages.1.downsample.reduction.weight", ramp_of({2, 8}, 0));  // two channels
+  file.tensors.emplace_back("backbone.stages.1.downsample.norm.bias", ramp_of({8}, 0));
   const Conversion result = converted(file);
   const std::vector<float> row = {0, 4, 2, 6, 1, 5, 3, 7};  // phase by phase, of channels 0 and 1
   CHECK(values_of(*result.file.find(kBody + "layers.1.downsample.norm.bias")) == row);
   std::vector<float> rows = row;
   for (const float value : row) rows.push_back(value + 8);
   CHECK(values_of(*result.file.find(kBody + "layers.1.downsample.reduction.weight")) == rows);
-  CHECK(has(to_text(result), "layers.1.downsample.norm.bias  [8] F32  (reordered)"));
+  CHECK(holds(to_text(result), "layers.1.downsample.norm.bias  [8] F32  (reordered)"));
   check_same(converted(result.file, "mmdet").file, [&] {
     io::TensorFile sorted = file;
     return sorted;
@@ -184,8 +184,8 @@ TEST_CASE("names: mmdetection's merging order becomes Microsoft's", "[weights][g
 TEST_CASE("names: old and new timm are told apart by where the merging stands", "[weights][golden]") {
   const auto merging = [](const std::string& name) {
     io::TensorFile file;
-    file.tensors.emplace_back("patch_embed.norm.bias", ramp({4}, 0));
-    file.tensors.emplace_back(name, ramp({4}, 0));
+    file.tensors.emplace_back("patch_embed.norm.bias", ramp_of({4}, 0));
+    file.tensors.emplace_back(name, ramp_of({4}, 0));
     return converted(file);
   };
   CHECK(merging("layers.0.downsample.norm.bias").file.find(kBody + "layers.0.downsample.norm.bias"));
@@ -199,7 +199,7 @@ TEST_CASE("names: Mask2Former goes from Hugging Face to its authors' names and t
   const io::TensorFile theirs = file_of(list);
   const Conversion ours = converted(theirs);
   for (const Renamed& line : ours.map.lines) {
-    const bool drops = has(line.source, "swin.layernorm") || line.source == "criterion.empty_weight";
+    const bool drops = holds(line.source, "swin.layernorm") || line.source == "criterion.empty_weight";
     INFO(line.source);
     CHECK(line.target.empty() == drops);
   }
@@ -255,11 +255,11 @@ TEST_CASE("names: Mask2Former goes from Hugging Face to its authors' names and t
 
 TEST_CASE("names: older files of Mask2Former's authors", "[weights][golden]") {
   io::TensorFile file;
-  file.tensors.emplace_back("sem_seg_head.predictor.static_query.weight", ramp({5, 4}, 0));
-  file.tensors.emplace_back("sem_seg_head.input_proj.1.1.weight", ramp({4}, 0));
-  file.tensors.emplace_back("sem_seg_head.adapter_1.norm.bias", ramp({4}, 0));
-  file.tensors.emplace_back("backbone.res2.0.conv1.weight", ramp({4, 2, 1, 1}, 0));
-  file.tensors.emplace_back("criterion.empty_weight", ramp({4}, 0));
+  file.tensors.emplace_back("sem_seg_head.predictor.static_query.weight", ramp_of({5, 4}, 0));
+  file.tensors.emplace_back("sem_seg_head.input_proj.1.1.weight", ramp_of({4}, 0));
+  file.tensors.emplace_back("sem_seg_head.adapter_1.norm.bias", ramp_of({4}, 0));
+  file.tensors.emplace_back("backbone.res2.0.conv1.weight", ramp_of({4, 2, 1, 1}, 0));
+  file.tensors.emplace_back("criterion.empty_weight", ramp_of({4}, 0));
   const auto found = shapes(converted(file).file);
   CHECK(found.size() == 4);
   CHECK(found.count("sem_seg_head.predictor.query_feat.weight"));
