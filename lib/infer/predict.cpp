@@ -1,5 +1,6 @@
 #include "lib/infer/predict.h"
 
+#include <ATen/Parallel.h>
 #include <torch/types.h>
 
 #include <chrono>

@@ -1,6 +1,7 @@
 // Forward and backward of deformable attention at the size of a Mask2Former encoder layer on an 800 pixel image, against
 // the same by grid_sample. Prints seconds (median of alternating runs) and peak extra memory of both.
 // usage: deform_bench    exit 1 unless it is three times as fast in a third of the memory
+#include <ATen/Parallel.h>
 #include <torch/types.h>
 
 #include <cstdio>

@@ -20,12 +20,12 @@ int64_t floor_divide(float x, float y) {
   return static_cast<int64_t>(whole);
 }
 
-struct Range {
+struct CellRange {
   int64_t first, last;
 };
 
 // Cells along one axis: those of the centre region, at most one to each side of the centre's own.
-Range cells_of(float centre, float half, float canvas, int64_t grid) {
+CellRange cells_of(float centre, float half, float canvas, int64_t grid) {
   const float cell = 1.0f / static_cast<float>(grid);
   const int64_t middle = floor_divide(centre / canvas, cell);
   const int64_t first = std::max<int64_t>(0, floor_divide((centre - half) / canvas, cell));
@@ -54,8 +54,8 @@ Solov2Targets solov2_targets(const view::GroundTruth& truth, const GridConfig& c
         continue;
       }
       const auto half = [&](int64_t extent) { return static_cast<float>(0.5 * shape[n][extent] * config.sigma); };
-      const Range columns = cells_of(static_cast<float>(shape[n][0]), half(2), width, grid);
-      const Range rows = cells_of(static_cast<float>(shape[n][1]), half(3), height, grid);
+      const CellRange columns = cells_of(static_cast<float>(shape[n][0]), half(2), width, grid);
+      const CellRange rows = cells_of(static_cast<float>(shape[n][1]), half(3), height, grid);
       for (int64_t row = rows.first; row <= rows.last; ++row) {
         for (int64_t column = columns.first; column <= columns.last; ++column) {
           targets.cells.push_back({static_cast<int64_t>(l), row, column, n});

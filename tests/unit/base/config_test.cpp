@@ -11,10 +11,6 @@
 using namespace iuq;
 using nlohmann::json;
 
-namespace {
-
-}  // namespace
-
 TEST_CASE("config: a misspelt key is an error that names the near one", "[base][error]") {
   const json object = json::parse(R"({"temprature": 0.07})");
   double temperature = 0.1;
@@ -64,7 +60,7 @@ TEST_CASE("config: variants patch the file, --set goes on top", "[base]") {
 TEST_CASE("config: a name that is only the beginning of a field's is near it", "[base][error]") {
   const json object = json::parse(R"({"backbone_lr": 0.1})");
   double factor = 1, lr = 1;
-  const std::string message = message_of([&] {
+  const std::string message = iuq::test::message_of([&] {
     ConfigReader read(object, "train");
     read("backbone_lr_factor", factor);
     read("lr", lr);
@@ -97,7 +93,7 @@ TEST_CASE("config: another name replaces the section, but for the sections in it
   CHECK(model({}, {"model.of_b=3", "model.name=b"}) == json({{"name", "b"}, {"of_b", 3}, {"backbone", x}}));
   CHECK(model({"b", "small"}, {"model.name=b"}) == small_b);
   CHECK(model({}, {"model.backbone.name=y"})["backbone"] == json({{"name", "y"}}));
-  CHECK(message_of([&] { load_config(path, {}, {"model.of_a.name=b"}); }).find("goes through what is no section") !=
+  CHECK(iuq::test::message_of([&] { load_config(path, {}, {"model.of_a.name=b"}); }).find("goes through what is no section") !=
         std::string::npos);
   std::remove(path.c_str());
 }

@@ -1,5 +1,7 @@
 #include "lib/cache/feature_store.h"
 
+#include <torch/nn/modules/container/sequential.h>
+#include <torch/nn/modules/linear.h>
 #include <torch/types.h>
 
 #include <atomic>

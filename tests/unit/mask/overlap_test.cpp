@@ -8,7 +8,7 @@ using namespace iuq::mask;
 using iuq::test::Bitmap;
 using iuq::test::random_bitmap;
 
-Rle encode(const Bitmap& mask) { return iuq::mask::encode(mask.pixels.data(), mask.height, mask.width); }
+Rle rle_of(const Bitmap& mask) { return iuq::mask::encode(mask.pixels.data(), mask.height, mask.width); }
 
 Bitmap combine(const Bitmap& a, const Bitmap& b, bool intersect) {
   Bitmap out = a;
@@ -29,11 +29,11 @@ TEST_CASE("mask: merge and IoU agree with counting pixels", "[mask][property]") 
     const int64_t height = 1 + rng.below(30), width = 1 + rng.below(30);
     const Bitmap a = random_bitmap(rng, height, width), b = random_bitmap(rng, height, width);
     const Bitmap both = combine(a, b, true), either = combine(a, b, false);
-    REQUIRE(merge({encode(a), encode(b)}, true) == encode(both));
-    REQUIRE(merge({encode(a), encode(b)}, false) == encode(either));
+    REQUIRE(merge({rle_of(a), rle_of(b)}, true) == rle_of(both));
+    REQUIRE(merge({rle_of(a), rle_of(b)}, false) == rle_of(either));
     const double shared = count(both);
-    REQUIRE(iou(encode(a), encode(b), false) == (shared > 0 ? shared / count(either) : 0));
-    REQUIRE(iou(encode(a), encode(b), true) == (shared > 0 ? shared / count(a) : 0));
+    REQUIRE(iou(rle_of(a), rle_of(b), false) == (shared > 0 ? shared / count(either) : 0));
+    REQUIRE(iou(rle_of(a), rle_of(b), true) == (shared > 0 ? shared / count(a) : 0));
   }
 }
 

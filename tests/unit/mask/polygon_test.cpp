@@ -17,7 +17,7 @@ Rle rectangle(int64_t height, int64_t width, int64_t x0, int64_t y0, int64_t x1,
   for (int64_t y = std::max<int64_t>(y0, 0); y < std::min(y1, height); ++y) {
     for (int64_t x = std::max<int64_t>(x0, 0); x < std::min(x1, width); ++x) pixels[size_t(y * width + x)] = 1;
   }
-  return encode(pixels.data(), height, width);
+  return iuq::mask::encode(pixels.data(), height, width);
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 #include "lib/uniq/top_pixels.h"
 
+#include <torch/cuda.h>
 #include <torch/types.h>
 
 #include <algorithm>
