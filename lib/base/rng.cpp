@@ -1,7 +1,5 @@
 #include "lib/base/rng.h"
 
-#include <cmath>
-#include <numeric>
 #include <unordered_map>
 
 #include "lib/base/error.h"
@@ -38,11 +36,6 @@ int64_t Rng::below(int64_t n) {
   uint64_t value = next();
   while (value >= limit) value = next();
   return static_cast<int64_t>(value % bound);
-}
-
-double Rng::normal() {
-  const double u = 1.0 - uniform();  // (0, 1]
-  return std::sqrt(-2.0 * std::log(u)) * std::cos(6.283185307179586 * uniform());
 }
 
 std::vector<int64_t> Rng::permutation(int64_t n) { return sample(n, n); }

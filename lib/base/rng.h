@@ -16,7 +16,6 @@ class Rng {
   double uniform();                          // [0, 1)
   double uniform(double low, double high);   // [low, high)
   int64_t below(int64_t n);                  // 0..n-1, n > 0, without modulo bias
-  double normal();                           // mean 0, deviation 1 (Box-Muller)
   std::vector<int64_t> permutation(int64_t n);
   /// k different numbers of 0..n-1 in random order; all n (shuffled) when k >= n.
   std::vector<int64_t> sample(int64_t n, int64_t k);

@@ -16,6 +16,7 @@
 #include "lib/base/progress.h"
 #include "lib/base/rng.h"
 #include "lib/base/signals.h"
+#include "lib/cache/feature_store.h"
 #include "lib/cache/feature_writer.h"
 #include "lib/data/annotations.h"
 #include "lib/data/image.h"
@@ -41,10 +42,6 @@ view::Size valid_size(const CacheJob& job, const data::Image& image) {
 std::array<double, 6> numbers_of(const view::ViewTransform& g) {
   return {g.x.scale, g.x.offset, g.y.scale, g.y.offset, static_cast<double>(g.size.height),
           static_cast<double>(g.size.width)};
-}
-
-view::ViewTransform transform_of(const std::array<double, 6>& t) {
-  return {{t[0], t[1]}, {t[2], t[3]}, {static_cast<int64_t>(t[4]), static_cast<int64_t>(t[5])}};
 }
 
 // All views of an image. A drawn view that the image already has is drawn again, a few times: small canvases have few.
@@ -74,7 +71,7 @@ void write_image(const CacheJob& job, const Backbone& backbone, const at::Tensor
   for (int64_t begin = 0; begin < views; begin += batch) {
     std::vector<at::Tensor> inputs;
     for (int64_t v = begin; v < std::min(views, begin + batch); ++v) {
-      const auto transform = transform_of(writer.tables().rows[static_cast<size_t>(first + v)].transform);
+      const auto transform = transform_of(writer.tables().rows[static_cast<size_t>(first + v)]);
       inputs.push_back(transform.is_identity() ? source : transform.apply_image(source));
     }
     const std::vector<at::Tensor> levels = backbone.features(at::stack(inputs));

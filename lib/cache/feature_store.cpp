@@ -14,14 +14,14 @@ namespace {
   throw Error(ErrorCode::kBadData, cat("\"", path, "\": ", what));
 }
 
+std::string digest_in(const FeatureTables& tables) { return nlohmann::json::parse(tables.provenance).at("digest"); }
+
+}  // namespace
+
 view::ViewTransform transform_of(const FeatureRow& row) {
   const auto& t = row.transform;
   return {{t[0], t[1]}, {t[2], t[3]}, {static_cast<int64_t>(t[4]), static_cast<int64_t>(t[5])}};
 }
-
-std::string digest_in(const FeatureTables& tables) { return nlohmann::json::parse(tables.provenance).at("digest"); }
-
-}  // namespace
 
 FeatureStore FeatureStore::open(const std::vector<std::string>& paths) {
   FeatureStore store;
@@ -37,7 +37,7 @@ FeatureStore FeatureStore::open(const std::vector<std::string>& paths) {
   for (size_t s = 0; s < store.shards_.size(); ++s) {
     const FeatureTables& tables = store.shards_[s].tables;
     for (size_t n = 0; n < tables.rows.size(); n += static_cast<size_t>(tables.views)) {
-      if (!store.places_.emplace(tables.rows[n].image_id, Place{s, n}).second) {
+      if (!store.images_.emplace(tables.rows[n].image_id, ImageRows{s, n}).second) {
         bad(store.shards_[s].path, cat("image ", tables.rows[n].image_id, " is in another shard, too"));
       }
     }
@@ -67,23 +67,23 @@ void FeatureStore::check_together() const {
   bad(first.path, cat("is one of ", count, " shards; missing: ", missing, "; pass all of them, or their folder"));
 }
 
-const FeatureStore::Place& FeatureStore::find(int64_t image_id) const {
-  const auto it = places_.find(image_id);
-  if (it == places_.end()) {
+const FeatureStore::ImageRows& FeatureStore::find(int64_t image_id) const {
+  const auto it = images_.find(image_id);
+  if (it == images_.end()) {
     bad(shards_[0].path, cat("has no features of image ", image_id, "; it was made from other annotations"));
   }
   return it->second;
 }
 
-const FeatureRow& FeatureStore::row(const Place& place, int64_t view) const {
+const FeatureRow& FeatureStore::row(const ImageRows& rows, int64_t view) const {
   IUQ_ASSERT(view >= 0 && view < views());
-  return shards_[place.shard].tables.rows[place.row + static_cast<size_t>(view)];
+  return shards_[rows.shard].tables.rows[rows.first + static_cast<size_t>(view)];
 }
 
 StoredView FeatureStore::read(int64_t image_id, int64_t view) const {
-  const Place& place = find(image_id);
-  const FeatureRow& at = row(place, view);
-  const Shard& shard = shards_[place.shard];
+  const ImageRows& rows = find(image_id);
+  const FeatureRow& at = row(rows, view);
+  const Shard& shard = shards_[rows.shard];
   const io::DType dtype = shard.tables.dtype;
   const at::ScalarType type = dtype == io::DType::kF16    ? at::kHalf
                               : dtype == io::DType::kBF16 ? at::kBFloat16
@@ -102,15 +102,7 @@ StoredView FeatureStore::read(int64_t image_id, int64_t view) const {
   return out;
 }
 
-view::Size FeatureStore::canvas(int64_t image_id) const { return transform(image_id, 0).size; }
-
-view::ViewTransform FeatureStore::transform(int64_t image_id, int64_t view) const {
-  return transform_of(row(find(image_id), view));
-}
-
-view::Alignment FeatureStore::alignment() const {
-  return shards_[0].tables.alignment == "patch" ? view::Alignment::kPatch : view::Alignment::kStrided;
-}
+view::Size FeatureStore::canvas(int64_t image_id) const { return transform_of(row(find(image_id), 0)).size; }
 
 nlohmann::json FeatureStore::provenance() const { return nlohmann::json::parse(shards_[0].tables.provenance); }
 

@@ -21,6 +21,9 @@ struct StoredView {
   view::Size valid;                // what the image fills of the canvas of view 0
 };
 
+/// The transform of a row, from numbers as features.h5 keeps them.
+view::ViewTransform transform_of(const FeatureRow& row);
+
 /// All features of a data set, in one file or in shards. Safe to read from many threads.
 class FeatureStore {
  public:
@@ -31,16 +34,14 @@ class FeatureStore {
   /// Errors: kBadData when the image is not in the cache, or its features are damaged (naming file, image and view);
   /// kIo. 0 <= view < views().
   StoredView read(int64_t image_id, int64_t view) const;
-  bool has(int64_t image_id) const { return places_.count(image_id) > 0; }
+  bool has(int64_t image_id) const { return images_.count(image_id) > 0; }
   /// Canvas of an image, without reading its features.
   view::Size canvas(int64_t image_id) const;
-  view::ViewTransform transform(int64_t image_id, int64_t view) const;
 
   int64_t views() const { return shards_[0].tables.views; }
-  int64_t image_count() const { return static_cast<int64_t>(places_.size()); }
+  int64_t image_count() const { return static_cast<int64_t>(images_.size()); }
   const std::vector<int64_t>& strides() const { return shards_[0].tables.strides; }
   const std::vector<int64_t>& channels() const { return shards_[0].tables.channels; }
-  view::Alignment alignment() const;
   nlohmann::json provenance() const;
   /// See weights_digest: that of the backbone the features came out of.
   const std::string& backbone_digest() const { return shards_[0].tables.backbone; }
@@ -53,16 +54,16 @@ class FeatureStore {
     FeatureTables tables;
     FeatureRowReader reader;
   };
-  struct Place {
+  struct ImageRows {
     size_t shard = 0;
-    size_t row = 0;  // of view 0; the other views follow
+    size_t first = 0;  // row of view 0; the other views follow
   };
-  const FeatureRow& row(const Place& place, int64_t view) const;
-  const Place& find(int64_t image_id) const;
+  const FeatureRow& row(const ImageRows& rows, int64_t view) const;
+  const ImageRows& find(int64_t image_id) const;
   void check_together() const;
 
   std::vector<Shard> shards_;
-  std::unordered_map<int64_t, Place> places_;  // by image id
+  std::unordered_map<int64_t, ImageRows> images_;  // by image id
 };
 
 }  // namespace iuq::cache

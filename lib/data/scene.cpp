@@ -2,9 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
-#include <optional>
 
-#include "lib/base/error.h"
 #include "lib/base/rng.h"
 #include "lib/data/look.h"
 #include "lib/data/shapes.h"

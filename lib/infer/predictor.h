@@ -3,7 +3,6 @@
 #include <ATen/core/Tensor.h>
 #include <c10/core/Device.h>
 
-#include <memory>
 #include <vector>
 
 #include "lib/mask/rle.h"

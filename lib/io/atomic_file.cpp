@@ -107,7 +107,6 @@ std::string folder_of(const std::string& path) {
   return parent.empty() ? "." : parent;
 }
 
-std::string base_name(const std::string& path) { return fs::path(path).filename().string(); }
 
 std::string join(const std::string& folder, const std::string& path) { return (fs::path(folder) / path).string(); }
 

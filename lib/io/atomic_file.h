@@ -37,7 +37,6 @@ bool exists(const std::string& path);
 /// Free bytes for this user on the file system that holds `path` (or its folder).
 int64_t free_bytes(const std::string& path);
 std::string folder_of(const std::string& path);
-std::string base_name(const std::string& path);
 /// `path` itself when absolute, else below `folder`.
 std::string join(const std::string& folder, const std::string& path);
 

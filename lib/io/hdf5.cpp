@@ -278,14 +278,6 @@ void Hdf5File::close() {
 
 const std::string& Hdf5File::path() const { return state_->path; }
 
-bool Hdf5File::has(const std::string& name) const {
-  const Library library;
-  for (size_t end = name.find('/'); end != std::string::npos; end = name.find('/', end + 1)) {
-    if (H5Lexists(state_->file, name.substr(0, end).c_str(), H5P_DEFAULT) <= 0) return false;
-  }
-  return H5Lexists(state_->file, name.c_str(), H5P_DEFAULT) > 0;
-}
-
 void Hdf5File::make_group(const std::string& name) {
   const Library library;
   const Id id(H5Gcreate2(state_->file, name.c_str(), H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT), H5Gclose);

@@ -49,7 +49,6 @@ class Hdf5File {
   void close();
   const std::string& path() const;
 
-  bool has(const std::string& name) const;
   void make_group(const std::string& name);
 
   /// Attributes of the root.

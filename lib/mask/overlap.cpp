@@ -136,26 +136,4 @@ double iou(const Rle& dt, const Rle& gt, bool crowd) {
   return iou(to_box(dt), to_box(gt), crowd) > 0 ? iou_of_runs(dt, gt, crowd) : 0;
 }
 
-std::vector<double> iou(const std::vector<Box>& dt, const std::vector<Box>& gt, const std::vector<uint8_t>& iscrowd) {
-  IUQ_ASSERT(gt.size() == iscrowd.size());
-  std::vector<double> out;
-  out.reserve(dt.size() * gt.size());
-  for (const Box& d : dt) {
-    for (size_t g = 0; g < gt.size(); ++g) out.push_back(iou(d, gt[g], iscrowd[g] != 0));
-  }
-  return out;
-}
-
-std::vector<double> iou(const std::vector<Rle>& dt, const std::vector<Rle>& gt, const std::vector<uint8_t>& iscrowd) {
-  std::vector<Box> dt_boxes, gt_boxes;
-  for (const Rle& rle : dt) dt_boxes.push_back(to_box(rle));
-  for (const Rle& rle : gt) gt_boxes.push_back(to_box(rle));
-  std::vector<double> out = iou(dt_boxes, gt_boxes, iscrowd);
-  for (size_t i = 0; i < out.size(); ++i) {
-    const size_t d = i / gt.size(), g = i % gt.size();
-    if (out[i] > 0) out[i] = iou_of_runs(dt[d], gt[g], iscrowd[g] != 0);
-  }
-  return out;
-}
-
 }  // namespace iuq::mask

@@ -146,10 +146,4 @@ Rle from_polygons(const std::vector<std::vector<double>>& polygons, int64_t heig
   return merge(parts, /*intersect=*/false);
 }
 
-Rle from_box(const Box& box, int64_t height, int64_t width) {
-  const double x0 = box[0], y0 = box[1], x1 = box[0] + box[2], y1 = box[1] + box[3];
-  const double corners[] = {x0, y0, x0, y1, x1, y1, x1, y0};
-  return from_polygon(corners, 8, height, width);
-}
-
 }  // namespace iuq::mask

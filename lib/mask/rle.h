@@ -38,8 +38,6 @@ void counts_from_string(std::string_view text, std::vector<uint32_t>& counts);
 /// Each polygon is x0, y0, x1, y1, ... in pixels. Even-odd inside a part, parts united; no part is the empty mask; an
 /// odd last number is dropped. Error(kBadData) on a coordinate that is not finite or beyond +-1e7.
 Rle from_polygons(const std::vector<std::vector<double>>& polygons, int64_t height, int64_t width);
-/// The box as the polygon of its four corners.
-Rle from_box(const Box& box, int64_t height, int64_t width);
 
 /// Union or intersection. Nothing gives the 0 x 0 mask, one mask itself, masks of unequal size the 0 x 0 mask.
 Rle merge(const std::vector<Rle>& rles, bool intersect);
@@ -65,9 +63,6 @@ Rle boundary(const Rle& rle, uint32_t distance);
 /// -1 where they do but the sizes of the images differ.
 double iou(const Rle& dt, const Rle& gt, bool crowd);
 double iou(const Box& dt, const Box& gt, bool crowd);
-/// [D, G] row-major. `iscrowd` has G entries.
-std::vector<double> iou(const std::vector<Rle>& dt, const std::vector<Rle>& gt, const std::vector<uint8_t>& iscrowd);
-std::vector<double> iou(const std::vector<Box>& dt, const std::vector<Box>& gt, const std::vector<uint8_t>& iscrowd);
 
 /// What a mask brings along to each comparison.
 struct Foreground {

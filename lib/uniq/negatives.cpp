@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <set>
 #include <tuple>
+#include <unordered_set>
 
 #include "lib/base/digest.h"
 #include "lib/base/error.h"
@@ -166,7 +167,9 @@ Negatives Negatives::load(const std::vector<std::string>& paths) {
   Negatives all;
   std::string first, digest;
   int64_t count = 0;
-  std::set<int64_t> found;
+  std::set<int64_t> found;  // shards
+  std::unordered_set<int64_t> instances;
+  std::vector<HardPixel> pixels;
   for (const std::string& path : io::expand_shard_folders(paths)) {
     NegativesTable table = read_negatives(path);
     const std::string mine = nlohmann::json::parse(table.provenance).at("digest");
@@ -178,10 +181,9 @@ Negatives Negatives::load(const std::vector<std::string>& paths) {
     }
     if (mine != digest || table.shard.count != count) bad(path, cat("does not belong to \"", first, "\""));
     if (!found.insert(table.shard.index).second) bad(path, cat("shard ", table.shard.index, " is given twice"));
-    for (auto& instance : table.instances) {
-      if (!all.of_instance_.emplace(instance.instance_id, std::move(instance.pixels)).second) {
-        bad(path, cat("has instance ", instance.instance_id, " twice"));
-      }
+    for (const auto& instance : table.instances) {
+      if (!instances.insert(instance.instance_id).second) bad(path, cat("has instance ", instance.instance_id, " twice"));
+      pixels.insert(pixels.end(), instance.pixels.begin(), instance.pixels.end());
     }
     for (auto& image : table.images) all.of_image_.emplace(image.image_id, std::move(image.images));
   }
@@ -189,31 +191,24 @@ Negatives Negatives::load(const std::vector<std::string>& paths) {
   for (int64_t i = 0; i < count; ++i) {
     if (!found.count(i)) bad(first, cat("is one of ", count, " shards; missing: ", Shard{i, count}.name(), ".h5"));
   }
-  all.invert();
+  all.add_hard_pixels(pixels);
   return all;
 }
 
-void Negatives::invert() {
+void Negatives::add_hard_pixels(const std::vector<HardPixel>& pixels) {
   using Cell = std::tuple<int64_t, int64_t, int64_t, int64_t>;  // instance, image, x, y
   std::map<Cell, float> best;
-  for (const auto& [instance, pixels] : of_instance_) {
-    for (const HardPixel& p : pixels) {
-      float& score = best[{p.instance_id, p.image_id, p.x, p.y}];
-      score = std::max(score, p.score);
-    }
+  for (const HardPixel& p : pixels) {
+    float& score = best[{p.instance_id, p.image_id, p.x, p.y}];
+    score = std::max(score, p.score);
   }
   for (const auto& [cell, score] : best) {
     const auto& [instance, image, x, y] = cell;
     within_[instance].push_back({image, instance, x, y, score});
   }
-  for (auto& [instance, pixels] : within_) {
-    std::stable_sort(pixels.begin(), pixels.end(), [](const HardPixel& a, const HardPixel& b) { return a.score > b.score; });
+  for (auto& [instance, own] : within_) {
+    std::stable_sort(own.begin(), own.end(), [](const HardPixel& a, const HardPixel& b) { return a.score > b.score; });
   }
-}
-
-std::span<const HardPixel> Negatives::of_instance(int64_t instance_id) const {
-  const auto it = of_instance_.find(instance_id);
-  return it == of_instance_.end() ? std::span<const HardPixel>() : it->second;
 }
 
 std::span<const HardPixel> Negatives::within_instance(int64_t instance_id) const {

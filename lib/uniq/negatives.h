@@ -70,22 +70,19 @@ class Negatives {
   static Negatives load(const std::vector<std::string>& paths);
   static Negatives load(const std::string& path) { return load(std::vector<std::string>{path}); }
 
-  /// The hardest foreign pixels of an instance, hardest first; empty when it had no query.
-  std::span<const HardPixel> of_instance(int64_t instance_id) const;
   /// The scenes that an image is most confused with, most confusable first; empty for an image without queries.
   std::span<const ConfusableImage> of_image(int64_t image_id) const;
-  /// The other way round: those pixels of this instance that are hard for some query elsewhere, hardest first, each once
-  /// with its largest score.
+  /// The pixels of this instance that are hard for the query of some other instance, hardest first, each once with its largest
+  /// score.
   std::span<const HardPixel> within_instance(int64_t instance_id) const;
 
   const std::string& provenance() const { return provenance_; }  // JSON
-  int64_t instance_count() const { return static_cast<int64_t>(of_instance_.size()); }
 
  private:
-  void invert();
+  void add_hard_pixels(const std::vector<HardPixel>& pixels);
 
   std::string provenance_;
-  std::unordered_map<int64_t, std::vector<HardPixel>> of_instance_, within_;
+  std::unordered_map<int64_t, std::vector<HardPixel>> within_;
   std::unordered_map<int64_t, std::vector<ConfusableImage>> of_image_;
 };
 

@@ -53,6 +53,4 @@ void set_threads(int threads) {
 #endif
 }
 
-std::string torch_version() { return TORCH_VERSION; }
-
 }  // namespace iuq::view

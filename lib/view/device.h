@@ -10,6 +10,5 @@ namespace iuq::view {
 c10::Device open_device(const std::string& name);
 /// Threads of LibTorch and OpenCV together; also flushes denormals (they cost factors on masked or padded windows).
 void set_threads(int threads);
-std::string torch_version();
 
 }  // namespace iuq::view

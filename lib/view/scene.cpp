@@ -6,7 +6,6 @@
 #include <cmath>
 #include <opencv2/imgproc.hpp>
 
-#include "lib/base/error.h"
 #include "lib/data/annotations.h"
 #include "lib/data/image.h"
 #include "lib/io/atomic_file.h"

@@ -15,6 +15,7 @@
 #include "lib/base/error.h"
 #include "lib/base/rng.h"
 #include "lib/mask/rle.h"
+#include "tests/support/normal.h"
 
 namespace {
 
@@ -57,13 +58,13 @@ Shape draw_shape(Rng& rng, int category, double width, double height) {
 Shape detected(const Shape& shape, Rng& rng) {
   Shape copy = shape;
   const double error = 0.02 + 0.4 * rng.uniform() * rng.uniform();
-  copy.x += shape.rx * error * rng.normal();
-  copy.y += shape.ry * error * rng.normal();
-  copy.rx *= 1 + error * rng.normal() * 0.5;
-  copy.ry *= 1 + error * rng.normal() * 0.5;
+  copy.x += shape.rx * error * iuq::test::normal(rng);
+  copy.y += shape.ry * error * iuq::test::normal(rng);
+  copy.rx *= 1 + error * iuq::test::normal(rng) * 0.5;
+  copy.ry *= 1 + error * iuq::test::normal(rng) * 0.5;
   copy.rx = std::max(copy.rx, 1.0);
   copy.ry = std::max(copy.ry, 1.0);
-  copy.phase += error * rng.normal();
+  copy.phase += error * iuq::test::normal(rng);
   return copy;
 }
 

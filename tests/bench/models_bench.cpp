@@ -5,6 +5,7 @@
 // Prints one line of JSON: for each of the two the least seconds of ROUNDS rounds, by the clock and of all processors,
 // and the megabytes by which the process grew at most.
 #include <torch/torch.h>
+#include <torch/version.h>
 
 #include <cstdio>
 #include <cstdlib>
@@ -119,7 +120,7 @@ int main(int argc, char** argv) {
     view::set_threads(std::atoi(argv[2]));
     const int rounds = argc == 4 ? std::atoi(argv[3]) : 3;
     const Subject subject = subject_of(argv[1]);
-    nlohmann::json line = {{"torch", view::torch_version()}};
+    nlohmann::json line = {{"torch", TORCH_VERSION}};
     for (const auto& [name, work] : {std::pair("forward", subject.forward), std::pair("step", subject.step)}) {
       const bench::Cost cost = bench::measure(work, rounds);
       line[name] = {{"seconds", cost.seconds}, {"processor", cost.processor}, {"megabytes", cost.megabytes}};

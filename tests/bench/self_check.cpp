@@ -8,7 +8,7 @@
 #include "lib/data/annotations.h"
 #include "lib/model/checkpoint.h"
 #include "lib/model/segmenter.h"
-#include "lib/uniq/self_check.h"
+#include "tests/support/self_check.h"
 #include "lib/view/scene.h"
 
 namespace {

@@ -3,6 +3,7 @@
 // two are apart, by the mean absolute value of each map.
 // usage: swin_bench [NAME [HEIGHT WIDTH [THREADS]]]      default: swin_l 800 1216 2
 #include <torch/torch.h>
+#include <torch/version.h>
 
 #include <cstdio>
 #include <cstdlib>
@@ -46,7 +47,7 @@ int main(int argc, char** argv) {
     swin.eval();
     torch::manual_seed(0);
     const at::Tensor images = torch::randn({1, 3, height, width});
-    std::printf("%s %ldx%ld, torch %s\n", name.c_str(), height, width, view::torch_version().c_str());
+    std::printf("%s %ldx%ld, torch %s\n", name.c_str(), height, width, TORCH_VERSION);
     const std::vector<at::Tensor> wanted = timed(swin, images, "float32");
     swin.to(at::kBFloat16);
     const std::vector<at::Tensor> maps = timed(swin, images, "bfloat16");

@@ -3,10 +3,10 @@
 
 #include <nlohmann/json.hpp>
 #include <string>
-#include <vector>
 
 #include "lib/base/rng.h"
 #include "lib/mask/rle.h"
+#include "tests/support/box_mask.h"
 
 namespace iuq::test {
 
@@ -28,7 +28,7 @@ inline std::string result_annotations() {
 /// One record as a detector writes it, or, once in `odd_every`, one that is sound but unusual.
 inline std::string random_result(Rng& rng, int64_t odd_every) {
   const double x = rng.uniform(0, 40), y = rng.uniform(0, 40), w = rng.uniform(1, 20), h = rng.uniform(1, 20);
-  const mask::Rle rle = mask::from_box({x, y, w, h}, kResultSide, kResultSide);
+  const mask::Rle rle = box_mask({x, y, w, h}, kResultSide, kResultSide);
   const int64_t image = 1 + rng.below(kResultImages), category = 1 + rng.below(3);
   nlohmann::json mask = {{"size", {kResultSide, kResultSide}}, {"counts", mask::to_string(rle)}};
   nlohmann::json record = {{"image_id", image}, {"category_id", category}, {"score", rng.uniform()}, {"bbox", {x, y, w, h}}};

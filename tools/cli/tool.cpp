@@ -142,6 +142,7 @@ void Tool::parse() {
     throw Error(ErrorCode::kUsage, cat(e.what(), "; see ", info_.name, " --help"));
   }
   log::set_up(info_.name, quiet_ ? log::Level::kQuiet : verbose_ ? log::Level::kVerbose : log::Level::kNormal);
+  log::verbose(cat(version_text(info_.name), ", built with ", io::built_with()));
   if (no_provenance_) io::drop_volatile_provenance();
   shard_ = Shard::parse(shard_text_);
   for (const std::string* path : required_inputs_) {

@@ -13,6 +13,7 @@
 #include "lib/base/rng.h"
 #include "tests/support/catch.h"
 #include "tests/support/formula.h"
+#include "tests/support/normal.h"
 
 using iuq::assign_rows;
 
@@ -66,7 +67,7 @@ TEST_CASE("assignment: the total is the least of all assignments, with ties and 
     Matrix matrix{1 + rng.below(6), 1 + rng.below(6), {}};
     const bool ties = seed % 2 == 0;  // few different values
     for (int64_t i = 0; i < matrix.rows * matrix.columns; ++i) {
-      matrix.cost.push_back(ties ? static_cast<double>(rng.below(4)) - 1 : rng.normal());
+      matrix.cost.push_back(ties ? static_cast<double>(rng.below(4)) - 1 : iuq::test::normal(rng));
     }
     const auto column_of = assign_rows(matrix.cost.data(), matrix.rows, matrix.columns);
     REQUIRE(total(matrix, column_of) == Approx(least_total(matrix)).margin(1e-12));
@@ -79,10 +80,10 @@ TEST_CASE("assignment: a constant added to a row or a column moves no pair", "[b
     CAPTURE(seed);
     iuq::Rng rng(seed, "assignment");
     Matrix matrix{20, 20, {}};
-    for (int64_t i = 0; i < 400; ++i) matrix.cost.push_back(rng.normal());
+    for (int64_t i = 0; i < 400; ++i) matrix.cost.push_back(iuq::test::normal(rng));
     Matrix moved = matrix;
     for (int64_t r = 0; r < 20; ++r) {
-      const double more = 10 * rng.normal();
+      const double more = 10 * iuq::test::normal(rng);
       for (int64_t c = 0; c < 20; ++c) {
         moved.cost[static_cast<size_t>(r * 20 + c)] += more;
         moved.cost[static_cast<size_t>(c * 20 + r)] -= 2 * more;

@@ -9,7 +9,6 @@
 #include "lib/data/scene.h"
 #include "lib/data/shapes.h"
 #include "lib/io/atomic_file.h"
-#include "lib/io/json_file.h"
 #include "tests/unit/data/temp_folder.h"
 
 namespace {

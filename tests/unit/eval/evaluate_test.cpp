@@ -1,6 +1,5 @@
 #include "lib/eval/evaluate.h"
 
-#include <cmath>
 
 #include "lib/base/error.h"
 #include "lib/base/rng.h"

@@ -1,7 +1,6 @@
 // Results are read the same on any number of threads, in blocks of any size, the plain way or the general one.
 #include <zlib.h>
 
-#include <bit>
 #include <sstream>
 
 #include "lib/base/error.h"

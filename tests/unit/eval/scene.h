@@ -5,6 +5,7 @@
 #include <string>
 
 #include "lib/eval/evaluate.h"
+#include "tests/support/box_mask.h"
 #include "tests/support/temp_folder.h"
 
 namespace iuq::test {
@@ -48,7 +49,7 @@ class Scene {
 
  private:
   static nlohmann::json segmentation(const mask::Box& b) {
-    return {{"size", {100, 100}}, {"counts", mask::to_string(mask::from_box(b, 100, 100))}};
+    return {{"size", {100, 100}}, {"counts", mask::to_string(box_mask(b, 100, 100))}};
   }
 
   TempFolder folder_;

@@ -1,5 +1,6 @@
 #include "lib/infer/merge.h"
 
+#include "tests/support/box_mask.h"
 #include "tests/support/catch.h"
 
 using namespace iuq;
@@ -9,7 +10,7 @@ namespace {
 
 // Columns first..last-1 of a row of 100 pixels.
 Detection span(double score, int64_t category, int64_t first, int64_t last) {
-  return {score, category, mask::from_box({static_cast<double>(first), 0, static_cast<double>(last - first), 1}, 1, 100)};
+  return {score, category, test::box_mask({static_cast<double>(first), 0, static_cast<double>(last - first), 1}, 1, 100)};
 }
 
 // (score, first column, area) of each, readable in messages.

@@ -88,8 +88,6 @@ TEST_CASE("hdf5: what is written is what is read", "[io][property]") {
   CHECK(file.read_table<int64_t>("ids", 3) == std::vector<int64_t>{1, -2, INT64_MAX, 4, 5, 6});
   CHECK(file.read_table<uint64_t>("sums", 1) == std::vector<uint64_t>{1, UINT64_MAX});
   CHECK(file.read_table<double>("empty", 4).empty());
-  CHECK(file.has("maps/8x8/level0"));
-  CHECK_FALSE(file.has("maps/9x9/level0"));
   const io::Hdf5Rows rows = file.rows("maps/8x8/level0");
   CHECK(rows.dtype() == dtype);
   CHECK(rows.count() == 4);

@@ -8,6 +8,7 @@
 
 #include "lib/base/rng.h"
 #include "tests/support/catch.h"
+#include "tests/support/normal.h"
 
 namespace {
 
@@ -81,8 +82,8 @@ std::string random_number(Rng& rng) {
     case 0: return std::to_string(static_cast<int64_t>(rng.next() >> rng.below(64)));
     case 1: return std::to_string(rng.next() >> rng.below(64));
     case 2: std::snprintf(text, sizeof text, "%.*e", static_cast<int>(rng.below(20)), std::bit_cast<double>(rng.next() & ~(uint64_t{1} << 62))); break;
-    case 3: std::snprintf(text, sizeof text, "%.*f", static_cast<int>(rng.below(25)), rng.normal() * 1000); break;
-    default: std::snprintf(text, sizeof text, "%.17g", rng.normal()); break;
+    case 3: std::snprintf(text, sizeof text, "%.*f", static_cast<int>(rng.below(25)), iuq::test::normal(rng) * 1000); break;
+    default: std::snprintf(text, sizeof text, "%.17g", iuq::test::normal(rng)); break;
   }
   return text;
 }

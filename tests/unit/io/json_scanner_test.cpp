@@ -7,6 +7,7 @@
 #include "lib/base/error.h"
 #include "lib/base/rng.h"
 #include "tests/support/catch.h"
+#include "tests/support/normal.h"
 
 namespace {
 
@@ -100,7 +101,7 @@ TEST_CASE("json_scanner: doubles are correctly rounded", "[io][property]") {
   for (int i = 0; i < 20000; ++i) {
     char number[64];
     const double scale = std::pow(10.0, static_cast<double>(rng.below(40) - 20));
-    std::snprintf(number, sizeof number, rng.below(2) ? ",%.*f" : ",%.*e", static_cast<int>(rng.below(19)), rng.normal() * scale);
+    std::snprintf(number, sizeof number, rng.below(2) ? ",%.*f" : ",%.*e", static_cast<int>(rng.below(19)), iuq::test::normal(rng) * scale);
     text += number;
   }
   CHECK(agrees(text + "]"));

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "lib/mask/rle.h"
+#include "tests/support/box_mask.h"
 #include "tests/support/catch.h"
 
 namespace {
@@ -45,8 +46,15 @@ std::vector<uint8_t> pixels_of(const json& entry) {
   return pixels;
 }
 
-void check_iou(const json& matrix, const std::vector<double>& mine, size_t columns) {
-  for (size_t i = 0; i < mine.size(); ++i) CHECK(mine[i] == matrix[i / columns][i % columns].get<double>());
+// Every pair, of masks or of boxes, against the reference's matrix.
+template <typename T>
+void check_iou(const json& group, const std::vector<T>& dt, const std::vector<T>& gt) {
+  const json& matrix = group["iou_row_major_dt_by_gt"];
+  for (size_t d = 0; d < dt.size(); ++d) {
+    for (size_t g = 0; g < gt.size(); ++g) {
+      CHECK(iou(dt[d], gt[g], group["iscrowd"][g].get<int>() != 0) == matrix[d][g].get<double>());
+    }
+  }
 }
 
 }  // namespace
@@ -75,10 +83,7 @@ TEST_CASE("mask: the reference's IoU matrices and merges", "[mask][golden]") {
     for (const json& i : indices) out.push_back(rle_of(oracle["masks"][i.get<size_t>()]));
     return out;
   };
-  for (const json& group : oracle["iou"]) {
-    check_iou(group["iou_row_major_dt_by_gt"],
-              iou(pick(group["dt"]), pick(group["gt"]), group["iscrowd"].get<std::vector<uint8_t>>()), group["gt"].size());
-  }
+  for (const json& group : oracle["iou"]) check_iou(group, pick(group["dt"]), pick(group["gt"]));
   for (const json& entry : oracle["merge"]) {
     CHECK(to_string(merge(pick(entry["masks"]), false)) == entry["union"]["counts"]);
     CHECK(to_string(merge(pick(entry["masks"]), true)) == entry["intersection"]["counts"]);
@@ -104,12 +109,11 @@ TEST_CASE("mask: the reference's boxes", "[mask][golden]") {
   if (oracle.is_null()) return;
   for (const json& entry : oracle["box_to_rle"]) {
     for (size_t i = 0; i < entry["rles"].size(); ++i) {
-      CHECK(to_string(from_box(box_of(entry["boxes_xywh"][i]), entry["h"], entry["w"])) == entry["rles"][i]);
+      CHECK(to_string(iuq::test::box_mask(box_of(entry["boxes_xywh"][i]), entry["h"], entry["w"])) == entry["rles"][i]);
     }
   }
-  for (const json& entry : oracle["box_iou"]) {
-    const auto dt = entry["dt"].get<std::vector<Box>>(), gt = entry["gt"].get<std::vector<Box>>();
-    check_iou(entry["iou_row_major_dt_by_gt"], iou(dt, gt, entry["iscrowd"].get<std::vector<uint8_t>>()), gt.size());
+  for (const json& group : oracle["box_iou"]) {
+    check_iou(group, group["dt"].get<std::vector<Box>>(), group["gt"].get<std::vector<Box>>());
   }
 }
 

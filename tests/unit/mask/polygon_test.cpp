@@ -3,6 +3,7 @@
 
 #include "lib/base/error.h"
 #include "lib/mask/rle.h"
+#include "tests/support/box_mask.h"
 #include "tests/support/catch.h"
 #include "tests/unit/mask/random_mask.h"
 
@@ -29,7 +30,7 @@ TEST_CASE("mask: a box on pixel borders is exactly its pixels, in any direction,
     CAPTURE(height, width, x, y, w, h);
     const Rle expected = rectangle(height, width, x, y, x + w, y + h);
     const double x0 = double(x), y0 = double(y), x1 = double(x + w), y1 = double(y + h);
-    REQUIRE(from_box({x0, y0, double(w), double(h)}, height, width) == expected);
+    REQUIRE(iuq::test::box_mask({x0, y0, double(w), double(h)}, height, width) == expected);
     REQUIRE(from_polygons({{x1, y0, x1, y1, x0, y1, x0, y0}}, height, width) == expected);
     REQUIRE(from_polygons({{x0, y0, x1, y0, x1, y1, x0, y1}}, height, width) == expected);
   }
@@ -79,5 +80,5 @@ TEST_CASE("mask: coordinates that are not numbers of pixels are refused", "[mask
   for (const double bad : {nan, inf, -inf, 1e300, -1e8}) {
     REQUIRE_THROWS_AS(from_polygons({{1, 1, 5, bad, 5, 5}}, 6, 7), iuq::Error);
   }
-  REQUIRE_THROWS_AS(from_box({0, 0, nan, 1}, 6, 7), iuq::Error);
+  REQUIRE_THROWS_AS(iuq::test::box_mask({0, 0, nan, 1}, 6, 7), iuq::Error);
 }

@@ -2,7 +2,6 @@
 
 #include <torch/torch.h>
 
-#include <map>
 
 #include "lib/base/rng.h"
 #include "tests/support/catch.h"

@@ -1,4 +1,4 @@
-#include "lib/uniq/self_check.h"
+#include "tests/support/self_check.h"
 
 #include "tests/support/catch.h"
 #include "tests/unit/uniq/support.h"

@@ -6,6 +6,7 @@
 
 #include "lib/base/rng.h"
 #include "lib/model/segmenter.h"
+#include "tests/support/normal.h"
 
 // A segmenter small enough for unit tests, with scenes of rectangles.
 namespace iuq::test {
@@ -21,7 +22,7 @@ inline at::Tensor noise(uint64_t seed, std::vector<int64_t> shape) {
   at::Tensor out = torch::empty(shape, at::kFloat);
   Rng rng(seed, "noise");
   float* data = out.data_ptr<float>();
-  for (int64_t i = 0; i < out.numel(); ++i) data[i] = static_cast<float>(rng.normal());
+  for (int64_t i = 0; i < out.numel(); ++i) data[i] = static_cast<float>(normal(rng));
   return out;
 }
 

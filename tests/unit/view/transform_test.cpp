@@ -7,6 +7,7 @@
 #include "lib/base/error.h"
 #include "lib/view/scene.h"
 #include "tests/support/catch.h"
+#include "tests/support/normal.h"
 
 using namespace iuq;
 using namespace iuq::view;
@@ -17,7 +18,7 @@ at::Tensor random_image(uint64_t seed, Size size) {
   at::Tensor image = torch::empty({3, size.height, size.width}, at::kFloat);
   Rng rng(seed, "test image");
   float* data = image.data_ptr<float>();
-  for (int64_t i = 0; i < image.numel(); ++i) data[i] = static_cast<float>(rng.normal());
+  for (int64_t i = 0; i < image.numel(); ++i) data[i] = static_cast<float>(test::normal(rng));
   return image;
 }
 
