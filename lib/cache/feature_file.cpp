@@ -249,4 +249,15 @@ void FeatureRowReader::read(const FeatureRow& row, const std::vector<void*>& lev
   }
 }
 
+std::vector<std::vector<char>> FeatureRowReader::read(const FeatureRow& row) const {
+  std::vector<std::vector<char>> bytes;
+  std::vector<void*> levels;
+  for (const io::Hdf5Rows& dataset : rows_[static_cast<size_t>(row.bucket)]) {
+    bytes.emplace_back(dataset.row_bytes());
+    levels.push_back(bytes.back().data());
+  }
+  read(row, levels);
+  return bytes;
+}
+
 }  // namespace iuq::cache

@@ -74,8 +74,9 @@ void check_complete(const FeatureTables& tables, const std::string& path);
 class FeatureRowReader {
  public:
   FeatureRowReader(const io::Hdf5File& file, const FeatureTables& tables);
-  const io::Hdf5Rows& level(int64_t bucket, size_t level) const { return rows_[size_t(bucket)][level]; }
   void read(const FeatureRow& row, const std::vector<void*>& levels) const;
+  /// The same into memory of its own.
+  std::vector<std::vector<char>> read(const FeatureRow& row) const;
 
  private:
   std::string path_;

@@ -206,13 +206,7 @@ void FeatureWriter::pack() {
       }
     }
     for (const FeatureRow& row : tables_.rows) {
-      std::vector<std::vector<char>> bytes;
-      std::vector<void*> pointers;
-      for (size_t level = 0; level < tables_.strides.size(); ++level) {
-        bytes.emplace_back(reader.level(row.bucket, level).row_bytes());
-        pointers.push_back(bytes.back().data());
-      }
-      reader.read(row, pointers);
+      const std::vector<std::vector<char>> bytes = reader.read(row);
       for (size_t level = 0; level < bytes.size(); ++level) {
         rows[static_cast<size_t>(row.bucket)][level].write(row.row, bytes[level].data());
       }

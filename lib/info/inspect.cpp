@@ -26,19 +26,6 @@ using nlohmann::json;
   throw Error(ErrorCode::kBadData, cat("\"", path, "\": ", what));
 }
 
-void read_every_row(const io::Hdf5File& file, const cache::FeatureTables& tables) {
-  const cache::FeatureRowReader reader(file, tables);
-  for (const cache::FeatureRow& row : tables.rows) {
-    std::vector<std::vector<char>> bytes;
-    std::vector<void*> levels;
-    for (size_t level = 0; level < tables.strides.size(); ++level) {
-      bytes.emplace_back(reader.level(row.bucket, level).row_bytes());
-      levels.push_back(bytes.back().data());
-    }
-    reader.read(row, levels);
-  }
-}
-
 void inspect_features(const io::Hdf5File& file, FileReport& report, bool deep) {
   const cache::FeatureTables tables = cache::read_feature_tables(file);
   report.provenance = json::parse(tables.provenance);
@@ -64,8 +51,9 @@ void inspect_features(const io::Hdf5File& file, FileReport& report, bool deep) {
                   {"content_digest", tables.content_digest},
                   {"canvases", canvases}};
   cache::check_complete(tables, report.path);
-  const cache::FeatureRowReader datasets(file, tables);  // they have the shapes that the tables say
-  if (deep) read_every_row(file, tables);
+  const cache::FeatureRowReader reader(file, tables);  // the datasets have the shapes that the tables say
+  if (!deep) return;
+  for (const cache::FeatureRow& row : tables.rows) reader.read(row);
 }
 
 void inspect_negatives(FileReport& report) {

@@ -44,15 +44,19 @@ expect "a program that is not there is a failure" same "$rc" 127
 run "$launch" 0 "$TMP/none.log" -- true
 expect "wrong arguments are a usage error" same "$rc" 64
 
+# end_by SIGNAL   sends it to $pid once that has begun, INT as a terminal does, to the whole group, TERM as a batch system
+# does, to one process; sets rc to what it ends with
+end_by() {
+  until [[ -e $TMP/begun ]]; do sleep 0.05; done
+  if [[ $1 == INT ]]; then kill -INT -- "-$pid"; else kill -TERM "$pid"; fi
+  rc=0
+  wait "$pid" || rc=$?
+}
 for signal in TERM INT; do
-  # INT as a terminal sends it, to the whole group; TERM as a batch system does, to one process.
   rm -f "$TMP/begun"
   env --default-signal=INT setsid "$launch" 1 "$TMP/$signal.log" -- bash "$TMP/polite" "$signal" "$TMP/begun" 2>"$OUTPUT" &
   pid=$!
-  until [[ -e $TMP/begun ]]; do sleep 0.05; done
-  if [[ $signal == INT ]]; then kill -INT -- "-$pid"; else kill -TERM "$pid"; fi
-  rc=0
-  wait "$pid" || rc=$?
+  end_by "$signal"
   expect "$signal is passed on, and 75 comes back" same "$rc" 75
   expect "$signal lets the tool finish" has "$TMP/$signal.log" "committed by $signal"
   expect "what it says at the end is still shown" has "$OUTPUT" "committed by $signal"
@@ -60,10 +64,7 @@ done
 rm -f "$TMP/begun"
 env setsid "$launch" 3 "$TMP/stop.log" -- bash "$TMP/polite" TERM "$TMP/begun" 2>"$OUTPUT" &
 pid=$!
-until [[ -e $TMP/begun ]]; do sleep 0.05; done
-kill -TERM "$pid"
-rc=0
-wait "$pid" || rc=$?
+end_by TERM
 expect "no task is begun after a signal" test ! -e "$TMP/stop.1.log"
 expect "and the whole can be resumed" same "$rc" 75
 
@@ -79,10 +80,7 @@ for signal in TERM INT; do
   rm -rf "$TMP/begun" "$TMP/runs"
   env --default-signal=INT RUNS="$TMP/runs" TOOLS="$TMP/bin" setsid bash "$TMP/mini.sh" 2>"$OUTPUT" &
   pid=$!
-  until [[ -e $TMP/begun ]]; do sleep 0.05; done
-  if [[ $signal == INT ]]; then kill -INT -- "-$pid"; else kill -TERM "$pid"; fi
-  rc=0
-  wait "$pid" || rc=$?
+  end_by "$signal"
   expect "a recipe ends with 75 on $signal" same "$rc" 75
   expect "a recipe waits for its tool on $signal" has "$OUTPUT" "committed by recipe"
   expect "and says how to go on" has "$OUTPUT" "10-long: interrupted; the same command goes on from here"

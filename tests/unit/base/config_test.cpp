@@ -6,27 +6,19 @@
 
 #include "lib/base/error.h"
 #include "tests/support/catch.h"
+#include "tests/support/error_of.h"
 
 using namespace iuq;
 using nlohmann::json;
 
 namespace {
 
-std::string message_of(const std::function<void()>& run) {
-  try {
-    run();
-  } catch (const Error& e) {
-    return e.what();
-  }
-  return "";
-}
-
 }  // namespace
 
 TEST_CASE("config: a misspelt key is an error that names the near one", "[base][error]") {
   const json object = json::parse(R"({"temprature": 0.07})");
   double temperature = 0.1;
-  const std::string message = message_of([&] {
+  const std::string message = iuq::test::message_of([&] {
     ConfigReader read(object, "uniq");
     read("temperature", temperature);
     read.done();
@@ -37,7 +29,7 @@ TEST_CASE("config: a misspelt key is an error that names the near one", "[base][
 TEST_CASE("config: an unknown key far from all others lists those there are", "[base][error]") {
   const json object = json::parse(R"({"norm": "batch"})");
   std::string name;
-  const std::string message = message_of([&] {
+  const std::string message = iuq::test::message_of([&] {
     ConfigReader read(object, "backbone");
     read("name", name);
     read.done();
@@ -48,7 +40,7 @@ TEST_CASE("config: an unknown key far from all others lists those there are", "[
 TEST_CASE("config: a value of the wrong type is an error that names place and value", "[base][error]") {
   const json object = json::parse(R"({"steps": "many"})");
   int64_t steps = 1;
-  REQUIRE(message_of([&] { ConfigReader(object, "train")("steps", steps); }) ==
+  REQUIRE(iuq::test::message_of([&] { ConfigReader(object, "train")("steps", steps); }) ==
           "config: \"train.steps\" is \"many\", must be an integer");
   REQUIRE(steps == 1);
 }
@@ -64,7 +56,7 @@ TEST_CASE("config: variants patch the file, --set goes on top", "[base]") {
   REQUIRE(load_config(path, {}, {"train.lr=null", "model.name=null"}) ==
           json::parse(R"({"train": {"steps": 10}, "model": {}})"));
   REQUIRE(load_config(path, {"long", "fast"}, {}) == json::parse(R"({"train": {"steps": 50, "lr": 1}})"));
-  REQUIRE(message_of([&] { load_config(path, {"lnog"}, {}); }) ==
+  REQUIRE(iuq::test::message_of([&] { load_config(path, {"lnog"}, {}); }) ==
           "config \"config_test.json\" has no variant \"lnog\"; it has: fast, long, long+fast");
   std::remove(path.c_str());
 }

@@ -17,6 +17,7 @@
 #include "lib/io/provenance.h"
 #include "lib/view/scene.h"
 #include "tests/support/catch.h"
+#include "tests/support/error_of.h"
 #include "tests/support/file_limit.h"
 #include "tests/support/temp_folder.h"
 #include "tests/support/tiny_dataset.h"
@@ -76,18 +77,6 @@ struct Fixture {
     return folder / name;
   }
 };
-
-std::string error_of(const std::function<void()>& f, ErrorCode code) {
-  try {
-    f();
-  } catch (const Error& e) {
-    INFO(e.what());
-    CHECK(e.code() == code);
-    return e.what();
-  }
-  FAIL("no error");
-  return "";
-}
 
 bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 
@@ -171,12 +160,12 @@ TEST_CASE("cache: shards that are missing, foreign or given twice are named", "[
   Fixture f;
   const std::string a = f.run("a.h5", {0, 3}), b = f.run("b.h5", {1, 3}), c = f.run("c.h5", {2, 3});
   CHECK_NOTHROW(cache::FeatureStore::open({c, a, b}));
-  const std::string missing = error_of([&] { cache::FeatureStore::open({a, c}); }, ErrorCode::kBadData);
+  const std::string missing = test::error_of([&] { cache::FeatureStore::open({a, c}); }, ErrorCode::kBadData);
   CHECK(contains(missing, "shard-001-of-003.h5"));
-  CHECK(contains(error_of([&] { cache::FeatureStore::open({a, b, b}); }, ErrorCode::kBadData), "twice"));
+  CHECK(contains(test::error_of([&] { cache::FeatureStore::open({a, b, b}); }, ErrorCode::kBadData), "twice"));
   f.seed = 6;
   const std::string other = f.run("other.h5", {1, 3});
-  CHECK(contains(error_of([&] { cache::FeatureStore::open({a, other, c}); }, ErrorCode::kBadData), "other.h5"));
+  CHECK(contains(test::error_of([&] { cache::FeatureStore::open({a, other, c}); }, ErrorCode::kBadData), "other.h5"));
 }
 
 TEST_CASE("cache: a run killed at any moment is resumed to the same content", "[cache][property]") {
@@ -195,9 +184,9 @@ TEST_CASE("cache: a run killed at any moment is resumed to the same content", "[
   f.run("f.h5", {}, false, killed);
   std::filesystem::remove(f.folder / "f.h5");
   std::filesystem::rename(f.folder / "left", f.folder / "f.h5.partial");
-  CHECK(contains(error_of([&] { cache::FeatureStore::open({f.folder / "f.h5.partial"}); }, ErrorCode::kBadData),
+  CHECK(contains(test::error_of([&] { cache::FeatureStore::open({f.folder / "f.h5.partial"}); }, ErrorCode::kBadData),
                  "not complete"));
-  CHECK(contains(error_of([&] { f.run("f.h5"); }, ErrorCode::kCannotCreate), "--resume"));
+  CHECK(contains(test::error_of([&] { f.run("f.h5"); }, ErrorCode::kCannotCreate), "--resume"));
   cache::Backbone counting = fake_backbone();
   int again = 0;
   counting.features = [&](const at::Tensor& images) {
@@ -218,7 +207,7 @@ TEST_CASE("cache: an error about one image keeps those before it", "[cache][erro
     if (++calls == 40) throw Error(ErrorCode::kIo, "no more");
     return fake_features(images);
   };
-  error_of([&] { f.run("f.h5", {}, false, failing); }, ErrorCode::kIo);
+  test::error_of([&] { f.run("f.h5", {}, false, failing); }, ErrorCode::kIo);
   calls = 100;
   CHECK(digest_of(f.run("f.h5", {}, true, failing)) == expected);
   CHECK(calls == 100 + 150 - 39);
@@ -228,9 +217,9 @@ TEST_CASE("cache: a partial file of another run is not gone on with", "[cache][e
   Fixture f;
   cache::Backbone failing = fake_backbone();
   failing.features = [](const at::Tensor&) -> std::vector<at::Tensor> { throw Error(ErrorCode::kIo, "no more"); };
-  error_of([&] { f.run("f.h5", {}, false, failing); }, ErrorCode::kIo);
+  test::error_of([&] { f.run("f.h5", {}, false, failing); }, ErrorCode::kIo);
   f.seed = 6;
-  CHECK(contains(error_of([&] { f.run("f.h5", {}, true); }, ErrorCode::kCannotCreate), "another config"));
+  CHECK(contains(test::error_of([&] { f.run("f.h5", {}, true); }, ErrorCode::kCannotCreate), "another config"));
 }
 
 TEST_CASE("cache: a full disk in the middle is an error that says how to go on", "[cache][error]") {
@@ -243,7 +232,7 @@ TEST_CASE("cache: a full disk in the middle is an error that says how to go on",
     if (++calls == 30) limit = std::make_unique<test::FileLimit>(1000);
     return fake_features(images);
   };
-  const std::string message = error_of([&] { f.run("f.h5", {}, false, filling); }, ErrorCode::kIo);
+  const std::string message = test::error_of([&] { f.run("f.h5", {}, false, filling); }, ErrorCode::kIo);
   limit.reset();
   CHECK(contains(message, "f.h5.partial"));
   CHECK(contains(message, "--resume"));
@@ -254,7 +243,7 @@ TEST_CASE("cache: what cannot fit on the disk is refused before it is begun", "[
   const Fixture f;
   cache::Backbone huge = fake_backbone();
   huge.channels = {int64_t{1} << 40, 3, 4, 5};
-  const std::string message = error_of([&] { f.run("f.h5", {}, false, huge); }, ErrorCode::kIo);
+  const std::string message = test::error_of([&] { f.run("f.h5", {}, false, huge); }, ErrorCode::kIo);
   CHECK(contains(message, "needs"));
   CHECK(contains(message, "free"));
   CHECK_FALSE(io::exists(f.folder / "f.h5.partial"));
@@ -268,7 +257,7 @@ TEST_CASE("cache: values that float16 cannot hold are refused with a way out", "
     levels[2] = levels[2] + 1e6;
     return levels;
   };
-  CHECK(contains(error_of([&] { f.run("f.h5", {}, false, large); }, ErrorCode::kBadData), "bfloat16"));
+  CHECK(contains(test::error_of([&] { f.run("f.h5", {}, false, large); }, ErrorCode::kBadData), "bfloat16"));
   f.config.dtype = "bfloat16";
   CHECK_NOTHROW(f.run("g.h5", {}, false, large));
 }
@@ -278,7 +267,7 @@ TEST_CASE("cache: a truncated file is an error at every length", "[cache][error]
   const std::string bytes = test::read_bytes(f.run("f.h5"));
   for (size_t length = 0; length < bytes.size(); length += bytes.size() / 97) {
     test::write_bytes(f.folder / "cut.h5", bytes.substr(0, length));
-    CHECK(contains(error_of([&] { cache::FeatureStore::open({f.folder / "cut.h5"}); }, ErrorCode::kBadData), "cut.h5"));
+    CHECK(contains(test::error_of([&] { cache::FeatureStore::open({f.folder / "cut.h5"}); }, ErrorCode::kBadData), "cut.h5"));
   }
 }
 
@@ -295,7 +284,7 @@ TEST_CASE("cache: a damaged row names file, image and view", "[cache][error]") {
   byte = static_cast<char>(byte ^ 1);
   test::write_bytes(f.folder / "bad.h5", bytes);
   const auto store = cache::FeatureStore::open({f.folder / "bad.h5"});
-  const std::string message = error_of([&] { store.read(row.image_id, row.view); }, ErrorCode::kBadData);
+  const std::string message = test::error_of([&] { store.read(row.image_id, row.view); }, ErrorCode::kBadData);
   CHECK(contains(message, "bad.h5"));
   CHECK(contains(message, cat("image ", row.image_id, ", view ", row.view)));
   CHECK_NOTHROW(store.read(row.image_id, 0));
@@ -338,9 +327,9 @@ TEST_CASE("cache: no flipped byte changes a feature or a transform unnoticed", "
 TEST_CASE("cache: files that are something else are named as such", "[cache][error]") {
   const TempFolder folder;
   io::Hdf5File::create(folder / "other.h5").close();
-  CHECK(contains(error_of([&] { cache::FeatureStore::open({folder / "other.h5"}); }, ErrorCode::kBadData),
+  CHECK(contains(test::error_of([&] { cache::FeatureStore::open({folder / "other.h5"}); }, ErrorCode::kBadData),
                  "not a feature cache"));
-  error_of([&] { cache::FeatureStore::open({folder / "none.h5"}); }, ErrorCode::kNoInput);
+  test::error_of([&] { cache::FeatureStore::open({folder / "none.h5"}); }, ErrorCode::kNoInput);
 }
 
 TEST_CASE("cache: many threads read what one reads", "[cache][property]") {

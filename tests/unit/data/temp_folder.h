@@ -1,37 +1,13 @@
 #pragma once
 
-#include <unistd.h>
-
-#include <filesystem>
-#include <fstream>
 #include <string>
+#include <vector>
 
 #include "lib/base/error.h"
 #include "tests/support/catch.h"
+#include "tests/support/temp_folder.h"
 
 namespace iuq::test {
-
-/// A folder that lives as long as the test.
-class TempFolder {
- public:
-  TempFolder() : path_(cat("/tmp/iuq_test_", getpid(), "_", count_++)) { std::filesystem::create_directories(path_); }
-  ~TempFolder() { std::filesystem::remove_all(path_); }
-  std::string operator/(const std::string& name) const { return path_ + "/" + name; }
-  std::string write(const std::string& name, const std::string& bytes) const {
-    std::ofstream(*this / name, std::ios::binary) << bytes;
-    return *this / name;
-  }
-  const std::string& path() const { return path_; }
-
- private:
-  static inline int count_ = 0;
-  std::string path_;
-};
-
-inline std::string read_bytes(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), {}};
-}
 
 /// Whether `call` throws an Error of this code whose message has every one of `parts`; prints what it got if not.
 template <class Call>

@@ -1,9 +1,8 @@
 #include "lib/info/get_values.h"
 
-#include <fstream>
-
 #include "lib/base/error.h"
 #include "tests/support/catch.h"
+#include "tests/support/error_of.h"
 #include "tests/support/temp_folder.h"
 
 using namespace iuq;
@@ -13,23 +12,15 @@ using Values = std::vector<std::string>;
 namespace {
 
 struct JsonFile {
-  explicit JsonFile(const std::string& text, const std::string& name = "a.json") : path(folder / name) {
-    std::ofstream(path) << text;
-  }
+  explicit JsonFile(const std::string& text, const std::string& name = "a.json") : path(folder.write(name, text)) {}
   test::TempFolder folder;
   std::string path;
 };
 
 std::string refusal(const JsonFile& file, const std::string& name) {
-  try {
-    get_values(file.path, {name});
-  } catch (const Error& e) {
-    CHECK(e.code() == ErrorCode::kBadData);
-    const std::string what = e.what(), opening = "\"" + file.path + "\": ";
-    CHECK(what.starts_with(opening));
-    return what.substr(opening.size());
-  }
-  return "nothing thrown";
+  const std::string what = test::error_of([&] { get_values(file.path, {name}); }), opening = "\"" + file.path + "\": ";
+  REQUIRE(what.starts_with(opening));
+  return what.substr(opening.size());
 }
 
 }  // namespace
@@ -61,7 +52,7 @@ TEST_CASE("get: what is not there is refused with what is", "[info][error]") {
   CHECK(refusal(file, "n.x") == "there is no \"n.x\"; \"n\" is a single value");
   CHECK(refusal(file, "stats") == "\"stats\" is no single value, it has AP, AP50");
   CHECK(refusal(file, "none") == "\"none\" is no single value, it has nothing");
-  CHECK_THROWS_AS(get_values(file.folder / "absent.json", {"a"}), Error);
+  test::error_of([&] { get_values(file.folder / "absent.json", {"a"}); }, ErrorCode::kNoInput);
 }
 
 TEST_CASE("get: a long list of keys is cut", "[info][error]") {

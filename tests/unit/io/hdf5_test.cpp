@@ -6,6 +6,7 @@
 
 #include "lib/base/error.h"
 #include "tests/support/catch.h"
+#include "tests/support/error_of.h"
 #include "tests/support/file_limit.h"
 #include "tests/support/temp_folder.h"
 
@@ -58,17 +59,6 @@ void read_sample(const std::string& path) {
   if (rows.row_bytes() > 1000 || rows.count() > 1000) throw Error(ErrorCode::kBadData, "other shape");
   std::vector<char> out(rows.row_bytes());
   for (int64_t r = 0; r < rows.count(); ++r) rows.read(r, out.data());
-}
-
-std::string error_of(const std::function<void()>& f, ErrorCode code) {
-  try {
-    f();
-  } catch (const Error& e) {
-    CHECK(e.code() == code);
-    return e.what();
-  }
-  FAIL("no error");
-  return "";
 }
 
 }  // namespace
@@ -135,7 +125,7 @@ TEST_CASE("hdf5: a truncated file is an error at every length", "[io][error]") {
   const std::string whole = test::read_bytes(folder / "a.h5");
   for (size_t length = 0; length < whole.size(); length += 61) {
     test::write_bytes(folder / "cut.h5", whole.substr(0, length));
-    const std::string message = error_of([&] { read_sample(folder / "cut.h5"); }, ErrorCode::kBadData);
+    const std::string message = test::error_of([&] { read_sample(folder / "cut.h5"); }, ErrorCode::kBadData);
     CHECK(message.find("cut.h5") != std::string::npos);
   }
 }
@@ -165,7 +155,7 @@ TEST_CASE("hdf5: what is not the expected object is named", "[io][error]") {
   write_sample(folder / "a.h5", io::DType::kF16, 0);
   const io::Hdf5File file = io::Hdf5File::open(folder / "a.h5");
   const auto says = [&](const std::function<void()>& f, const std::string& name) {
-    const std::string message = error_of(f, ErrorCode::kBadData);
+    const std::string message = test::error_of(f, ErrorCode::kBadData);
     CHECK(message.find("a.h5\"") != std::string::npos);
     CHECK(message.find(name) != std::string::npos);
   };
@@ -183,10 +173,10 @@ TEST_CASE("hdf5: what is not the expected object is named", "[io][error]") {
 TEST_CASE("hdf5: no file, a text file and a folder that is missing each have their error", "[io][error]") {
   const TempFolder folder;
   test::write_bytes(folder / "text.h5", "this is not it\n");
-  error_of([&] { io::Hdf5File::open(folder / "none.h5"); }, ErrorCode::kNoInput);
-  CHECK(error_of([&] { io::Hdf5File::open(folder / "text.h5"); }, ErrorCode::kBadData).find("no HDF5 file") !=
+  test::error_of([&] { io::Hdf5File::open(folder / "none.h5"); }, ErrorCode::kNoInput);
+  CHECK(test::error_of([&] { io::Hdf5File::open(folder / "text.h5"); }, ErrorCode::kBadData).find("no HDF5 file") !=
         std::string::npos);
-  error_of([&] { io::Hdf5File::create(folder / "no/a.h5"); }, ErrorCode::kCannotCreate);
+  test::error_of([&] { io::Hdf5File::create(folder / "no/a.h5"); }, ErrorCode::kCannotCreate);
 }
 
 TEST_CASE("hdf5: a full disk is an error when writing, reserving and patching", "[io][error]") {
@@ -199,7 +189,7 @@ TEST_CASE("hdf5: a full disk is an error when writing, reserving and patching", 
   const io::Hdf5File::Place place = io::Hdf5File::open(folder / "big.h5").place("rows");
   const std::vector<char> data(1 << 20);
   const test::FileLimit limit(1 << 16);
-  error_of(
+  test::error_of(
       [&] {
         io::Hdf5File file = io::Hdf5File::create(folder / "a.h5");
         file.write_table<int64_t>("ids", std::vector<int64_t>(1 << 16), 1);
@@ -207,20 +197,20 @@ TEST_CASE("hdf5: a full disk is an error when writing, reserving and patching", 
       },
       ErrorCode::kIo);
   io::Hdf5Patcher patcher(folder / "big.h5");
-  error_of([&] { patcher.write(place, 0, data.data(), data.size()); }, ErrorCode::kIo);
+  test::error_of([&] { patcher.write(place, 0, data.data(), data.size()); }, ErrorCode::kIo);
 }
 
 TEST_CASE("hdf5: two writers of one file exclude each other", "[io][error]") {
   const TempFolder folder;
   write_sample(folder / "a.h5", io::DType::kF16, 0);
   const io::Hdf5Patcher first(folder / "a.h5");
-  error_of([&] { io::Hdf5Patcher second(folder / "a.h5"); }, ErrorCode::kCannotCreate);
+  test::error_of([&] { io::Hdf5Patcher second(folder / "a.h5"); }, ErrorCode::kCannotCreate);
   CHECK_NOTHROW(read_sample(folder / "a.h5"));
 }
 
 TEST_CASE("hdf5: folders become their shards in order", "[io][property]") {
   const TempFolder folder;
-  error_of([&] { io::expand_shard_folders({folder.path()}); }, ErrorCode::kNoInput);
+  test::error_of([&] { io::expand_shard_folders({folder.path()}); }, ErrorCode::kNoInput);
   for (const char* name : {"shard-001-of-002.h5", "shard-000-of-002.h5", "shard-000-of-002.h5.partial", "x.h5"}) {
     test::write_bytes(folder / name, "x");
   }

@@ -9,25 +9,12 @@
 #include "lib/base/error.h"
 #include "lib/io/atomic_file.h"
 #include "tests/support/catch.h"
+#include "tests/support/temp_folder.h"
 
 namespace {
 
 using namespace iuq;
 using namespace iuq::io;
-
-class Folder {
- public:
-  Folder() {
-    char name[] = "/tmp/iuq_safetensors_XXXXXX";
-    REQUIRE(mkdtemp(name) != nullptr);
-    path_ = name;
-  }
-  ~Folder() { std::filesystem::remove_all(path_); }
-  std::string file(const std::string& name) const { return join(path_, name); }
-
- private:
-  std::string path_;
-};
 
 void put(const std::string& path, const std::string& bytes) {
   std::ofstream(path, std::ios::binary).write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
@@ -43,8 +30,8 @@ std::string container(const std::string& header, const std::string& data) {
 bool has(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 
 // The message of the error that reading `bytes` gives; fails the test if there is none.
-std::string refusal(const Folder& folder, const std::string& bytes) {
-  const std::string path = folder.file("bad.safetensors");
+std::string refusal(const iuq::test::TempFolder& folder, const std::string& bytes) {
+  const std::string path = folder / "bad.safetensors";
   put(path, bytes);
   try {
     read_safetensors(path);
@@ -73,8 +60,8 @@ TensorFile example() {
 }  // namespace
 
 TEST_CASE("safetensors: what is written is read back", "[io][property]") {
-  const Folder folder;
-  const std::string path = folder.file("m.safetensors");
+  const iuq::test::TempFolder folder;
+  const std::string path = folder / "m.safetensors";
   const TensorFile file = example();
   write_safetensors(path, file);
   const TensorFile back = read_safetensors(path);
@@ -97,8 +84,8 @@ TEST_CASE("safetensors: what is written is read back", "[io][property]") {
 }
 
 TEST_CASE("safetensors: tensors outlive the file they were read from", "[io][property]") {
-  const Folder folder;
-  const std::string path = folder.file("m.safetensors");
+  const iuq::test::TempFolder folder;
+  const std::string path = folder / "m.safetensors";
   write_safetensors(path, example());
   const TensorData kept = *read_safetensors(path).find("a.weight");
   std::filesystem::remove(path);
@@ -106,21 +93,21 @@ TEST_CASE("safetensors: tensors outlive the file they were read from", "[io][pro
 }
 
 TEST_CASE("safetensors: the same content gives the same bytes", "[io][property]") {
-  const Folder folder;
-  write_safetensors(folder.file("a"), example());
-  write_safetensors(folder.file("b"), read_safetensors(folder.file("a")));
-  CHECK(read_text(folder.file("a")) == read_text(folder.file("b")));
+  const iuq::test::TempFolder folder;
+  write_safetensors(folder / "a", example());
+  write_safetensors(folder / "b", read_safetensors(folder / "a"));
+  CHECK(read_text(folder / "a") == read_text(folder / "b"));
 }
 
 TEST_CASE("safetensors: a file of another writer is read, unaligned tensors too", "[io][golden]") {
-  const Folder folder;
+  const iuq::test::TempFolder folder;
   const std::string header =
       R"({"b":{"dtype":"F32","shape":[1],"data_offsets":[1,5]},"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}  )";
   const float value = 0.25f;
   std::string data("\x07", 1);
   data.append(reinterpret_cast<const char*>(&value), 4);
-  put(folder.file("x"), container(header, data));
-  const TensorFile file = read_safetensors(folder.file("x"));
+  put(folder / "x", container(header, data));
+  const TensorFile file = read_safetensors(folder / "x");
   REQUIRE(file.tensors.size() == 2);
   CHECK(file.tensors[0].first == "a");
   CHECK(file.tensors[0].second.as<uint8_t>()[0] == 7);
@@ -129,7 +116,7 @@ TEST_CASE("safetensors: a file of another writer is read, unaligned tensors too"
 }
 
 TEST_CASE("safetensors: headers that lie are refused by name", "[io][error]") {
-  const Folder folder;
+  const iuq::test::TempFolder folder;
   const auto one = [&](const std::string& fields, size_t bytes) {
     return refusal(folder, container("{\"w\":{" + fields + "}}", std::string(bytes, 'x')));
   };
@@ -152,27 +139,27 @@ TEST_CASE("safetensors: headers that lie are refused by name", "[io][error]") {
   CHECK(has(refusal(folder, container("{\"a\"", "")), "no JSON"));
   CHECK(has(refusal(folder, std::string("\xff\xff\xff\xff\xff\xff\xff\x7f{}", 10)), "truncated"));
   CHECK(has(refusal(folder, ""), "0 bytes"));
-  CHECK_THROWS_AS(read_safetensors(folder.file("absent")), Error);
+  CHECK_THROWS_AS(read_safetensors(folder / "absent"), Error);
 }
 
 TEST_CASE("safetensors: a truncated file is refused at every length", "[io][error]") {
-  const Folder folder;
-  write_safetensors(folder.file("m"), example());
-  const std::string whole = read_text(folder.file("m"));
+  const iuq::test::TempFolder folder;
+  write_safetensors(folder / "m", example());
+  const std::string whole = read_text(folder / "m");
   for (size_t length = 0; length < whole.size(); ++length) refusal(folder, whole.substr(0, length));
 }
 
 TEST_CASE("safetensors: a writer's mistakes are refused and leave no file", "[io][error]") {
-  const Folder folder;
+  const iuq::test::TempFolder folder;
   TensorFile twice = example();
   twice.tensors.push_back(twice.tensors[0]);
-  CHECK_THROWS_AS(write_safetensors(folder.file("x"), twice), Error);
+  CHECK_THROWS_AS(write_safetensors(folder / "x", twice), Error);
   TensorFile wrong = example();
   wrong.tensors[1].second.shape = {7};
-  CHECK_THROWS_AS(write_safetensors(folder.file("x"), wrong), Error);
+  CHECK_THROWS_AS(write_safetensors(folder / "x", wrong), Error);
   TensorFile latin = example();
   latin.metadata["k"] = "\xe9";
-  CHECK_THROWS_AS(write_safetensors(folder.file("x"), latin), Error);
-  CHECK_FALSE(exists(folder.file("x")));
-  CHECK_THROWS_AS(write_safetensors(folder.file("no/such/folder"), example()), Error);
+  CHECK_THROWS_AS(write_safetensors(folder / "x", latin), Error);
+  CHECK_FALSE(exists(folder / "x"));
+  CHECK_THROWS_AS(write_safetensors(folder / "no/such/folder", example()), Error);
 }

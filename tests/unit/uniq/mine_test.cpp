@@ -14,6 +14,7 @@
 #include "lib/io/provenance.h"
 #include "lib/uniq/top_pixels.h"
 #include "tests/support/catch.h"
+#include "tests/support/error_of.h"
 #include "tests/support/temp_folder.h"
 #include "tests/support/tiny_dataset.h"
 #include "tests/unit/uniq/support.h"
@@ -59,17 +60,6 @@ struct Fixture {
     return {dataset, *store, *segmenter, input, config, 0, c10::kCPU, shard};
   }
 };
-
-std::string error_of(const std::function<void()>& f) {
-  try {
-    f();
-  } catch (const Error& e) {
-    CHECK(e.code() == ErrorCode::kBadData);
-    return e.what();
-  }
-  FAIL("no error");
-  return "";
-}
 
 struct Found {
   std::vector<uniq::Hit> hits;          // of all foreign pixels, hardest first
@@ -204,9 +194,9 @@ TEST_CASE("mine: a cache of another backbone or another size is refused", "[uniq
   {
     auto job = f.job();
     job.input.short_side = {96};
-    CHECK(error_of([&] { uniq::mine_negatives(job); }).find("section \"input\"") != std::string::npos);
+    CHECK(test::error_of([&] { uniq::mine_negatives(job); }).find("section \"input\"") != std::string::npos);
   }
   const auto other = model::make_segmenter(test::tiny_model(), 2, 2);
   const uniq::MineJob job{f.dataset, *f.store, *other, f.input, {}, 0, c10::kCPU, {}};
-  CHECK(error_of([&] { uniq::check_mine_job(job); }).find("another backbone") != std::string::npos);
+  CHECK(test::error_of([&] { uniq::check_mine_job(job); }).find("another backbone") != std::string::npos);
 }

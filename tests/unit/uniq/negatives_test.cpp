@@ -7,6 +7,7 @@
 #include "lib/io/hdf5.h"
 #include "lib/io/provenance.h"
 #include "tests/support/catch.h"
+#include "tests/support/error_of.h"
 #include "tests/support/temp_folder.h"
 
 using namespace iuq;
@@ -27,17 +28,6 @@ uniq::NegativesTable sample(Shard shard = {}, const std::string& run = "a") {
                      {base + 3, base + 5, {{70, 7, 4, 8, 0.95f}}}};
   table.images = {{base, {{70, 0.5}, {71, 0.25}}}, {base + 5, {{base, 0.125}}}};
   return table;
-}
-
-std::string error_of(const std::function<void()>& f) {
-  try {
-    f();
-  } catch (const Error& e) {
-    CHECK(e.code() == ErrorCode::kBadData);
-    return e.what();
-  }
-  FAIL("no error");
-  return "";
 }
 
 template <class T>
@@ -81,10 +71,10 @@ TEST_CASE("negatives: shards are read as one, and must be whole and of one run",
     for (const auto& image : sample({i, 3}).images) CHECK((list(all.of_image(image.image_id)) == image.images));
   }
   const std::string a = folder / "shard-000-of-003.h5", b = folder / "shard-001-of-003.h5";
-  CHECK(error_of([&] { uniq::Negatives::load({a, b}); }).find("shard-002-of-003") != std::string::npos);
-  CHECK(error_of([&] { uniq::Negatives::load({a, a, b}); }).find("twice") != std::string::npos);
+  CHECK(test::error_of([&] { uniq::Negatives::load({a, b}); }).find("shard-002-of-003") != std::string::npos);
+  CHECK(test::error_of([&] { uniq::Negatives::load({a, a, b}); }).find("twice") != std::string::npos);
   uniq::write_negatives(folder / "other.h5", sample({2, 3}, "b"));
-  CHECK(error_of([&] { uniq::Negatives::load({a, b, folder / "other.h5"}); }).find("other.h5") != std::string::npos);
+  CHECK(test::error_of([&] { uniq::Negatives::load({a, b, folder / "other.h5"}); }).find("other.h5") != std::string::npos);
 }
 
 TEST_CASE("negatives: damage is noticed wherever it is", "[uniq][error]") {
@@ -94,7 +84,7 @@ TEST_CASE("negatives: damage is noticed wherever it is", "[uniq][error]") {
   const std::string bytes = test::read_bytes(folder / "n.h5");
   for (size_t length = 0; length < bytes.size(); length += 53) {
     test::write_bytes(folder / "cut.h5", bytes.substr(0, length));
-    CHECK(error_of([&] { uniq::read_negatives(folder / "cut.h5"); }).find("cut.h5") != std::string::npos);
+    CHECK(test::error_of([&] { uniq::read_negatives(folder / "cut.h5"); }).find("cut.h5") != std::string::npos);
   }
   int noticed = 0;
   for (size_t at = 0; at < bytes.size(); ++at) {
@@ -116,5 +106,5 @@ TEST_CASE("negatives: damage is noticed wherever it is", "[uniq][error]") {
 TEST_CASE("negatives: another kind of file is named as such", "[uniq][error]") {
   const TempFolder folder;
   io::Hdf5File::create(folder / "other.h5").close();
-  CHECK(error_of([&] { uniq::read_negatives(folder / "other.h5"); }).find("no mined negatives") != std::string::npos);
+  CHECK(test::error_of([&] { uniq::read_negatives(folder / "other.h5"); }).find("no mined negatives") != std::string::npos);
 }

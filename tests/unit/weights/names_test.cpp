@@ -1,4 +1,3 @@
-#include <unistd.h>
 
 #include <algorithm>
 #include <filesystem>
@@ -11,6 +10,8 @@
 #include "lib/weights/convert.h"
 #include "lib/weights/pattern.h"
 #include "tests/support/catch.h"
+#include "tests/support/error_of.h"
+#include "tests/support/temp_folder.h"
 
 namespace {
 
@@ -18,16 +19,6 @@ using namespace iuq;
 using namespace iuq::weights;
 
 bool has(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
-
-class Scratch {
- public:
-  Scratch() : folder_(cat("/tmp/iuq_names_", getpid())) { std::filesystem::create_directories(folder_); }
-  ~Scratch() { std::filesystem::remove_all(folder_); }
-  std::string file(const std::string& name) const { return folder_ + "/" + name; }
-
- private:
-  std::string folder_;
-};
 
 io::TensorData ramp(std::vector<int64_t> shape, float start) {
   io::TensorData tensor = io::make_tensor(io::DType::kF32, std::move(shape));
@@ -112,15 +103,6 @@ io::TensorFile tiny_condinst() {
 
 std::string ours(const std::string& name, const std::string& family = "auto") {
   return map_names({name}, family, "x").lines.at(0).target;
-}
-
-std::string failure(const std::function<void()>& body) {
-  try {
-    body();
-  } catch (const Error& e) {
-    return e.what();
-  }
-  return "accepted";
 }
 
 }  // namespace
@@ -214,14 +196,14 @@ TEST_CASE("names: CondInst's go out to mmdetection and come back, scalars too", 
   CHECK(theirs["mask_branch.tower.3.1.bias"] == "mask_head.mask_feature_head.conv_branch.3.bn.bias");
   CHECK(theirs["mask_branch.tower.4.weight"] == "mask_head.mask_feature_head.conv_pred.weight");
 
-  const Scratch scratch;
-  io::write_safetensors(scratch.file("a.safetensors"), file);
+  const test::TempFolder scratch;
+  io::write_safetensors(scratch / "a.safetensors", file);
   ConvertOptions there;
   there.to = "mmdet";
-  const Conversion out = convert(scratch.file("a.safetensors"), there);
+  const Conversion out = convert(scratch / "a.safetensors", there);
   CHECK(out.file.find("bbox_head.scales.4.scale")->shape.empty());
-  io::write_safetensors(scratch.file("b.safetensors"), out.file);
-  const Conversion back = convert(scratch.file("b.safetensors"), ConvertOptions{});
+  io::write_safetensors(scratch / "b.safetensors", out.file);
+  const Conversion back = convert(scratch / "b.safetensors", ConvertOptions{});
   CHECK(back.naming->name == "mmdet condinst");
   REQUIRE(back.file.tensors.size() == file.tensors.size());
   for (const auto& [name, tensor] : file.tensors) {
@@ -243,25 +225,25 @@ TEST_CASE("names: what carries nothing is dropped, what is unknown is refused", 
   CHECK(map.naming->name == "torchvision");
   CHECK(map.lines[1].target.empty());
   CHECK(map.lines[2].target.empty());
-  CHECK(has(failure([] { map_names({"conv1.weight", "layer1.0.se.weight"}, "auto", "f.pth"); }),
+  CHECK(has(test::message_of([] { map_names({"conv1.weight", "layer1.0.se.weight"}, "auto", "f.pth"); }),
             "f.pth: named as by torchvision's ImageNet ResNets, but 1 of 2 names have no place: \"layer1.0.se.weight\""));
-  CHECK(has(failure([] { map_names({"a", "b"}, "auto", "x"); }), "none of its 2 names"));
-  CHECK(has(failure([] { map_names({}, "auto", "x"); }), "none of its 0 names"));
-  CHECK(has(failure([] { map_names({"a"}, "keras", "x"); }), "no naming \"keras\""));
-  CHECK(has(failure([] { map_names({"conv1.weight"}, "mmdet", "x"); }), "none of its 1"));
-  CHECK(has(failure([] { map_names_back({"ins_head.cate_pred.bias"}, "torchvision", "x"); }), "no"));
-  CHECK(has(failure([] { map_names({"res_conv1_bn_s", "res_conv1_bn_gamma"}, "auto", "x"); }), "are both"));
+  CHECK(has(test::message_of([] { map_names({"a", "b"}, "auto", "x"); }), "none of its 2 names"));
+  CHECK(has(test::message_of([] { map_names({}, "auto", "x"); }), "none of its 0 names"));
+  CHECK(has(test::message_of([] { map_names({"a"}, "keras", "x"); }), "no naming \"keras\""));
+  CHECK(has(test::message_of([] { map_names({"conv1.weight"}, "mmdet", "x"); }), "none of its 1"));
+  CHECK(has(test::message_of([] { map_names_back({"ins_head.cate_pred.bias"}, "torchvision", "x"); }), "no"));
+  CHECK(has(test::message_of([] { map_names({"res_conv1_bn_s", "res_conv1_bn_gamma"}, "auto", "x"); }), "are both"));
 }
 
 TEST_CASE("convert: a model goes to another naming and back unchanged", "[weights][property]") {
-  const Scratch scratch;
+  const test::TempFolder scratch;
   const io::TensorFile file = tiny_solov2();
-  io::write_safetensors(scratch.file("a.safetensors"), file);
+  io::write_safetensors(scratch / "a.safetensors", file);
   for (const char* family : {"mmdet", "solo"}) {
     ConvertOptions there;
     there.to = family;
-    io::write_safetensors(scratch.file("b.safetensors"), convert(scratch.file("a.safetensors"), there).file);
-    const Conversion back = convert(scratch.file("b.safetensors"), ConvertOptions{});
+    io::write_safetensors(scratch / "b.safetensors", convert(scratch / "a.safetensors", there).file);
+    const Conversion back = convert(scratch / "b.safetensors", ConvertOptions{});
     CHECK(back.naming->family == family);
     REQUIRE(back.file.tensors.size() == file.tensors.size());
     for (const auto& [name, tensor] : file.tensors) {
@@ -276,13 +258,13 @@ TEST_CASE("convert: a model goes to another naming and back unchanged", "[weight
 }
 
 TEST_CASE("convert: folded norms get statistics that make them exact", "[weights][golden]") {
-  const Scratch scratch;
+  const test::TempFolder scratch;
   io::TensorFile file;
   add_conv(file, "conv1_w", 4, 3);
   for (const char* field : {"res_conv1_bn_s", "res_conv1_bn_b"}) file.tensors.emplace_back(field, ramp({4}, 1));
   file.tensors.emplace_back("conv1_b", ramp({4}, 0));
-  io::write_safetensors(scratch.file("msra.safetensors"), file);
-  const Conversion result = convert(scratch.file("msra.safetensors"), ConvertOptions{});
+  io::write_safetensors(scratch / "msra.safetensors", file);
+  const Conversion result = convert(scratch / "msra.safetensors", ConvertOptions{});
   const std::string norm = "backbone.bottom_up.stem.conv1.norm.";
   CHECK(result.file.find(norm + "weight")->as<float>()[3] == 4);
   for (int i = 0; i < 4; ++i) {
@@ -299,8 +281,8 @@ TEST_CASE("convert: folded norms get statistics that make them exact", "[weights
 }
 
 TEST_CASE("convert: preprocessing comes from the file, the naming or the flag, never from a guess", "[weights][error]") {
-  const Scratch scratch;
-  const std::string path = scratch.file("w.safetensors");
+  const test::TempFolder scratch;
+  const std::string path = scratch / "w.safetensors";
   const auto order = [&](const io::TensorFile& file, const std::string& flag) {
     io::write_safetensors(path, file);
     ConvertOptions options;
@@ -310,11 +292,11 @@ TEST_CASE("convert: preprocessing comes from the file, the naming or the flag, n
   };
   io::TensorFile adet = tiny_solov2();
   adet.metadata.clear();
-  CHECK(has(failure([&] { order(adet, "auto"); }), "--preprocessing rgb"));
+  CHECK(has(test::message_of([&] { order(adet, "auto"); }), "--preprocessing rgb"));
   ConvertOptions look;
   look.allow_unknown = true;
   CHECK(has(to_text(convert(path, look)), "# preprocessing: unknown"));
-  CHECK(has(failure([&] { order(adet, "gray"); }), "no preprocessing \"gray\""));
+  CHECK(has(test::message_of([&] { order(adet, "gray"); }), "no preprocessing \"gray\""));
   CHECK(order(adet, "rgb") == "RGB");
   CHECK(order(adet, "caffe-bgr") == "BGR");
   io::TensorFile authored = adet;
@@ -325,7 +307,7 @@ TEST_CASE("convert: preprocessing comes from the file, the naming or the flag, n
   adet.tensors.emplace_back("pixel_std", io::make_tensor(io::DType::kF32, {3, 1, 1}, one));
   CHECK(order(adet, "auto") == "BGR");
   adet.tensors.back().second = io::make_tensor(io::DType::kF32, {3, 1, 1}, two);
-  CHECK(has(failure([&] { order(adet, "auto"); }), "--preprocessing"));
+  CHECK(has(test::message_of([&] { order(adet, "auto"); }), "--preprocessing"));
   io::TensorFile mmdet;
   add_conv(mmdet, "backbone.conv1.weight", 4, 3);
   CHECK(order(mmdet, "auto") == "RGB");
@@ -333,13 +315,13 @@ TEST_CASE("convert: preprocessing comes from the file, the naming or the flag, n
 }
 
 TEST_CASE("convert: a norm that does not fit its convolution is refused with both shapes", "[weights][error]") {
-  const Scratch scratch;
-  const std::string path = scratch.file("w.safetensors");
+  const test::TempFolder scratch;
+  const std::string path = scratch / "w.safetensors";
   io::TensorFile file;
   add_conv(file, "layer1.0.conv1.weight", 4, 3);
   add_norm(file, "layer1.0.bn1.", 5, true);
   io::write_safetensors(path, file);
-  const std::string text = failure([&] { convert(path, ConvertOptions{}); });
+  const std::string text = test::message_of([&] { convert(path, ConvertOptions{}); });
   CHECK(has(text, "[5] F32"));
   CHECK(has(text, "[4, 3, 1, 1] F32"));
   io::TensorFile half;
@@ -347,5 +329,5 @@ TEST_CASE("convert: a norm that does not fit its convolution is refused with bot
   add_norm(half, "layer1.0.bn1.", 4, true);
   half.tensors.pop_back();  // the mean is there, the variance is not
   io::write_safetensors(path, half);
-  CHECK(has(failure([&] { convert(path, ConvertOptions{}); }), "lacks \"backbone.bottom_up.res2.0.conv1.norm.running_var\""));
+  CHECK(has(test::message_of([&] { convert(path, ConvertOptions{}); }), "lacks \"backbone.bottom_up.res2.0.conv1.norm.running_var\""));
 }

@@ -1,4 +1,3 @@
-#include <unistd.h>
 
 #include <algorithm>
 #include <filesystem>
@@ -13,6 +12,8 @@
 #include "lib/weights/change.h"
 #include "lib/weights/convert.h"
 #include "tests/support/catch.h"
+#include "tests/support/error_of.h"
+#include "tests/support/temp_folder.h"
 
 // Swin Transformers and Mask2Former: names as real modules of other programs have them (tests/fixtures/weights/names.json).
 namespace {
@@ -22,16 +23,6 @@ using namespace iuq::weights;
 using nlohmann::json;
 
 const std::string kBody = "backbone.bottom_up.";
-
-class Scratch {
- public:
-  Scratch() : folder_(cat("/tmp/iuq_swin_names_", getpid())) { std::filesystem::create_directories(folder_); }
-  ~Scratch() { std::filesystem::remove_all(folder_); }
-  std::string file(const std::string& name) const { return folder_ + "/" + name; }
-
- private:
-  std::string folder_;
-};
 
 io::TensorData ramp(const std::vector<int64_t>& shape, float start) {
   std::vector<float> values(static_cast<size_t>(io::make_tensor(io::DType::kF32, shape).count()));
@@ -54,11 +45,11 @@ io::TensorFile file_of(const json& list) {
 }
 
 Conversion converted(const io::TensorFile& file, const std::string& to = "iuq") {
-  const Scratch scratch;
-  io::write_safetensors(scratch.file("w.safetensors"), file);
+  const test::TempFolder scratch;
+  io::write_safetensors(scratch / "w.safetensors", file);
   ConvertOptions options;
   options.to = to;
-  return convert(scratch.file("w.safetensors"), options);
+  return convert(scratch / "w.safetensors", options);
 }
 
 std::map<std::string, std::vector<int64_t>> shapes(const io::TensorFile& file, const std::string& prefix = "") {
@@ -85,15 +76,6 @@ std::map<std::string, std::vector<int64_t>> swin_shapes() {
     if (!name.ends_with("relative_position_index")) result[name] = shape.get<std::vector<int64_t>>();
   }
   return result;
-}
-
-std::string failure(const std::function<void()>& body) {
-  try {
-    body();
-  } catch (const Error& e) {
-    return e.what();
-  }
-  return "accepted";
 }
 
 bool has(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
@@ -174,10 +156,10 @@ TEST_CASE("names: query, key and value of Hugging Face lie below each other in o
 
   io::TensorFile lacks = file;
   lacks.tensors.pop_back();
-  CHECK(has(failure([&] { converted(lacks); }), "has 2 of the three parts of \"" + kBody + "layers.2.blocks.5.attn.qkv.weight\""));
+  CHECK(has(test::message_of([&] { converted(lacks); }), "has 2 of the three parts of \"" + kBody + "layers.2.blocks.5.attn.qkv.weight\""));
   io::TensorFile odd = file;
   odd.tensors[1].second = ramp({2, 3}, 0);
-  CHECK(has(failure([&] { converted(odd); }), "[2, 3] F32"));
+  CHECK(has(test::message_of([&] { converted(odd); }), "[2, 3] F32"));
 }
 
 TEST_CASE("names: mmdetection's merging order becomes Microsoft's", "[weights][golden]") {
