@@ -20,7 +20,7 @@ void check_costs(const double* cost, int64_t rows, int64_t columns) {
   }
 }
 
-/// Rows are added one by one; after each, the rows so far have the cheapest assignment. Prices keep the proof:
+/// Rows are added one by one; after each, the rows so far have the cheapest assignment. The prices prove it:
 /// cost(r, c) >= row_price(r) + column_price(c), with equality for assigned pairs.
 class Assigner {
  public:

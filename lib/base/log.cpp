@@ -6,6 +6,9 @@
 #include <ctime>
 #include <mutex>
 
+// Threads: any thread may log; set_up() is called by the main thread before it starts others.
+// Locks: `mutex` guards `program` and keeps lines whole. `level` is read without it, as nothing writes it later.
+
 namespace iuq::log {
 namespace {
 

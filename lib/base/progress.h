@@ -15,7 +15,7 @@ class Progress {
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;
 
-  /// `done` items of `total` are finished; `note` is shown behind (a loss, say).
+  /// `done` items of `total` are finished; `note` is shown after them (a loss, say).
   void update(int64_t done, const std::string& note = "");
 
  private:

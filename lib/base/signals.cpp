@@ -5,6 +5,9 @@
 
 #include "lib/base/error.h"
 
+// Threads: the system may run on_signal() on any thread at any moment. It only reads and writes `stop`, which every thread may
+// read.
+
 namespace iuq {
 namespace {
 

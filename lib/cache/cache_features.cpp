@@ -24,6 +24,8 @@
 #include "lib/io/provenance.h"
 #include "lib/view/scene.h"
 
+// Threads: one of a Prefetcher reads and resizes images; the backbone, the file and the log belong to the calling thread.
+
 namespace iuq::cache {
 namespace {
 
@@ -147,7 +149,7 @@ bool is_cached(const std::string& output, const io::Provenance& wanted, bool for
     existing = nlohmann::json::parse(tables.provenance);
   }
   const bool up_to_date = io::is_up_to_date(output, existing, wanted, force);
-  // Beside a complete file a partial one is of no use: the run died between the two last steps.
+  // A partial file beside a complete one is left over from a run that was killed between its two last steps.
   if (up_to_date || force) std::filesystem::remove(FeatureWriter::partial_path(output));
   return up_to_date;
 }

@@ -48,7 +48,7 @@ struct Backbone {
   c10::Device device = c10::kCPU;
 };
 
-/// Which features: all that decides about the numbers besides the backbone.
+/// Which features: everything besides the backbone that their values depend on.
 struct CacheJob {
   const data::Dataset& dataset;
   std::string images;  // folder
@@ -70,7 +70,7 @@ bool is_cached(const std::string& output, const io::Provenance& wanted, bool for
 std::string describe_plan(const FeatureTables& plan, const std::string& output, int64_t gzip);
 
 /// Computes what the plan says and writes features.h5. The views of an image go through the backbone together, and
-/// never with those of another, so the result does not depend on shards. The next image is decoded meanwhile.
+/// never with those of another, so the result does not depend on shards. Another thread reads the next image meanwhile.
 /// Errors: those of FeatureWriter, of data::read_image; kInterrupted after a signal, resumable.
 void cache_features(const CacheJob& job, const Backbone& backbone, FeatureTables plan, const std::string& output,
                     bool resume);

@@ -9,7 +9,8 @@
 #include "lib/base/shard.h"
 #include "lib/io/hdf5.h"
 
-// features.h5 without its features: see FORMAT.md. Needs no LibTorch, so that every tool can look into a cache.
+// The tables of features.h5, that is all but the features themselves: see FORMAT.md. Needs no LibTorch, so that every tool can
+// look into a cache.
 namespace iuq::cache {
 
 inline constexpr const char* kFeatureMagic = "iuq.features";
@@ -55,8 +56,8 @@ std::string level_name(const FeatureTables& tables, int64_t bucket, size_t level
 /// Checksum of a row from the XXH3-64 of the bytes of each of its levels; never 0.
 uint64_t row_checksum(const std::vector<uint64_t>& level_hashes);
 
-/// Digest over what the rows say and hold, in the order of (image id, view): not over where they lie, so that shards
-/// together have the digest of one file.
+/// Digest of the rows and their checksums, in the order of (image id, view). Where in the file a row is stored does not enter, so
+/// that shards together have the digest of one file.
 std::string content_digest_of(const std::vector<const FeatureTables*>& shards);
 
 /// Writes the tables and makes the datasets, still to be filled and closed; the checksums and the content digest are as

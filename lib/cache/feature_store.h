@@ -24,7 +24,9 @@ struct StoredView {
 /// The transform of a row, from numbers as features.h5 keeps them.
 view::ViewTransform transform_of(const FeatureRow& row);
 
-/// All features of a data set, in one file or in shards. Safe to read from many threads.
+/// All features of a data set, in one file or in shards.
+/// Threads: after open() nothing is written, so that any number of threads may read. They wait for each other only in io::Hdf5Rows,
+/// and there for compressed rows alone.
 class FeatureStore {
  public:
   /// `paths`: features files, or folders of shards, in any order. Errors: kNoInput; kBadData naming the file when one is

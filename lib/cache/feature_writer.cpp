@@ -94,7 +94,7 @@ FeatureWriter::FeatureWriter(std::string path, FeatureTables plan, int gzip, boo
 
 FeatureWriter::~FeatureWriter() {
   try {
-    flush();  // an error about one image does not cost those before it
+    flush();  // an error in one image must not lose the images before it
   } catch (const Error&) {
     // What could not be written is computed again on resume.
   }
@@ -189,8 +189,8 @@ void FeatureWriter::finish() {
   }
 }
 
-// Compressed rows have no place before they are compressed, so they go to a file of their own, which only gets its name
-// when it is whole. Killed here, the partial file still has all rows.
+// How many bytes a compressed row takes is only known once it is compressed, so these rows go to a file of their own, which only
+// gets its name when it is whole. Killed here, the partial file still has all rows.
 void FeatureWriter::pack() {
   log::info(cat("compressing \"", path_, "\""));
   io::AtomicFile packed(path_);

@@ -14,10 +14,10 @@ namespace iuq::cache {
 
 /// Writes features.h5 so that a process that dies at any moment loses at most the rows since the last flush.
 ///
-/// `X.h5.partial` gets its final size, tables and datasets before the first row is computed; rows are then put at their
-/// places, and their checksums, which say that a row is there, follow in the order of the rows once the rows are on the
-/// disk. Nothing but these values changes, so no state of the file is ever torn. The partial file is kept on errors
-/// because it can be resumed.
+/// `X.h5.partial` gets its final size, tables and datasets before the first row is computed. Each row is then written into the
+/// bytes that are its own; its checksum, which says that the row is complete, is written once the row is on the disk, and in the
+/// order of the rows. Nothing else in the file changes, so a reader finds it whole after a kill at any moment. The partial file
+/// is kept on errors because it can be resumed.
 class FeatureWriter {
  public:
   /// `plan` has all rows, with checksum 0 and no content digest. With `resume`, goes on with a partial file of the same
@@ -44,7 +44,7 @@ class FeatureWriter {
  private:
   void start(bool resume);
   void pack();
-  Error resumable(const Error& error) const;  // with what to do
+  Error resumable(const Error& error) const;  // with a line that says how to go on
 
   std::string path_;
   FeatureTables tables_;

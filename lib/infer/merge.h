@@ -7,9 +7,10 @@
 
 namespace iuq::infer {
 
-/// One list of what was found in two looks at an image, both best first and in its original size. All are taken by
-/// descending score, at equal scores those of `plain` first, each list in its order; one is dropped when its mask overlaps one
-/// already taken, of its category, by an IoU above `max_iou`. Scores stay as they are. At most `max_detections`.
+/// Merges what was found in an image and in its mirror image, two lists with the best first and masks in the image's original size.
+/// Detections are taken by descending score, at equal scores those of `plain` first, each list in its order. One is dropped when
+/// its mask has an IoU above `max_iou` with that of a detection of its category already taken. Scores stay as they are. At most
+/// `max_detections` are returned.
 std::vector<Detection> merge_detections(std::vector<Detection> plain, std::vector<Detection> other, double max_iou,
                                         int64_t max_detections);
 

@@ -19,6 +19,8 @@
 #include "lib/infer/results_writer.h"
 #include "lib/io/provenance.h"
 
+// Threads: those of a Prefetcher read images or features; the network, the results and the log belong to the calling thread.
+
 namespace iuq::infer {
 namespace {
 
@@ -43,9 +45,9 @@ void check_categories(const data::Dataset& dataset, const model::Checkpoint& che
   }
 }
 
-// A checkpoint says itself what model it is.
+// A checkpoint states its own model, which counts, whatever the config says.
 void warn_of_other_model(const PredictJob& job, const model::Checkpoint& checkpoint) {
-  model::effective_model_config(job.segmenter);  // refuses what it does not know
+  model::effective_model_config(job.segmenter);  // throws for unknown keys
   nlohmann::json wanted = checkpoint.model;
   wanted.merge_patch(job.segmenter);
   const nlohmann::json differences = nlohmann::json::diff(checkpoint.model, wanted);
@@ -81,7 +83,7 @@ Input load_input(const PredictJob& job, const data::Dataset& dataset, const view
   return in;
 }
 
-// Looks at the image once, or a second time mirrored.
+// What the network finds in an image; with flip_test in its mirror image as well, merged.
 std::vector<Detection> find(const PredictJob& job, const Input& in, view::Size original, Predictor& predictor, bool cached) {
   const int64_t most = job.predict.max_detections;
   const view::Size canvas = cached ? in.stored.canvas : view::Size{in.scene.image.size(1), in.scene.image.size(2)};

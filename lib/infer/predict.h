@@ -31,7 +31,7 @@ struct PredictJob {
   std::string images;                 // folder; not needed with features
   std::vector<std::string> features;  // view 0 of iuq-cache, with flip_test also view 1; optional
   std::string model;                  // model.safetensors, or converted weights with the next two
-  nlohmann::json segmenter;           // section "model" for converted weights: what they are the parameters of
+  nlohmann::json segmenter;           // section "model", for converted weights: the model that they belong to
   view::InputConfig input;            // image sizes for converted weights
   PredictConfig predict;
   int64_t max_errors = 0;             // images that may fail before the run does

@@ -81,7 +81,7 @@ std::vector<Detection> Predictor::finish(const model::FeaturePyramid& features, 
   }
   std::stable_sort(detections.begin(), detections.end(),
                    [](const Detection& a, const Detection& b) { return a.score > b.score; });
-  // Only now: the masks have changed the scores, and some were empty.
+  // Not earlier: making the masks changes the scores and drops empty ones.
   if (static_cast<int64_t>(detections.size()) > max_detections) detections.resize(static_cast<size_t>(max_detections));
   return detections;
 }

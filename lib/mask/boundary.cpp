@@ -5,7 +5,7 @@
 namespace iuq::mask {
 namespace {
 
-// The part of a mask inside its box, a column after the other.
+// The part of a mask inside its box, column by column.
 struct Patch {
   size_t height, width;
   std::vector<uint8_t> pixels;  // [width, height]

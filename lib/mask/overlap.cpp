@@ -7,7 +7,7 @@
 namespace iuq::mask {
 namespace {
 
-// One mask while two are walked side by side.
+// Where a walk along the runs of a mask is; two masks are walked at the same pace.
 class Runs {
  public:
   explicit Runs(const std::vector<uint32_t>& counts)
@@ -31,7 +31,7 @@ class Runs {
 };
 
 // Calls segment(pixels, inside_a, inside_b) along both masks. It ends where neither has pixels left in its current run:
-// at the end or, as in the reference, where both come upon a zero-length run at one place.
+// at the end or, as in the reference, where both reach a zero-length run at the same pixel.
 template <class Segment>
 void walk_both(const Rle& a, const Rle& b, const Segment& segment) {
   Runs runs_a(a.counts), runs_b(b.counts);

@@ -90,7 +90,7 @@ class Crossings {
   std::vector<Crossing>& out_;
 };
 
-// Column-major pixel indices, ascending: column by column, of which each has two crossings or few.
+// Column-major pixel indices, ascending: column by column; most columns have two crossings.
 std::vector<uint32_t> sorted_places(const std::vector<Crossing>& crossings, uint32_t height) {
   const auto by_column = [](const Crossing& a, const Crossing& b) { return a.column < b.column; };
   const auto [left, right] = std::minmax_element(crossings.begin(), crossings.end(), by_column);
@@ -104,7 +104,7 @@ std::vector<uint32_t> sorted_places(const std::vector<Crossing>& crossings, uint
   return places;
 }
 
-// Sorted crossings to runs; two crossings at one place cancel, which is the even-odd rule.
+// Sorted crossings to runs; two crossings at the same pixel cancel, which is the even-odd rule.
 void to_runs(std::vector<uint32_t>& places, std::vector<uint32_t>& counts) {
   counts.reserve(places.size());
   uint32_t before = 0;

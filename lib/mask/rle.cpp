@@ -21,7 +21,7 @@ constexpr int64_t kSign = 1 << (kBits - 1);
 constexpr char kFirst = '0';
 constexpr int kMaxGroups = 7;              // 35 bits hold every difference of two runs
 
-// One signed number from text[at..]; moves `at` behind it.
+// One signed number from text[at..]; moves `at` past it.
 int64_t read_number(std::string_view text, size_t& at) {
   int64_t value = 0;
   for (int group = 0;; ++group) {
@@ -81,7 +81,7 @@ size_t decode_short(const char* at, const char* end, uint32_t* out) {
 }
 #endif
 
-// What read_number() and the checks on it accept, without words for what is wrong: false. Nearly every number is one
+// Accepts what read_number() and the checks on it accept, but returns false instead of throwing. Nearly every number is one
 // character long.
 bool decode_counts(std::string_view text, std::vector<uint32_t>& counts) {
   counts.resize(text.size());
@@ -110,7 +110,7 @@ bool decode_counts(std::string_view text, std::vector<uint32_t>& counts) {
     if (value < 0 || value > std::numeric_limits<uint32_t>::max()) return false;
     out[n++] = static_cast<uint32_t>(value);
 #ifdef __SSE2__
-    // Long numbers come together, where the outline jumps; behind a short one many short ones are likely.
+    // Long numbers come together, where the outline jumps; after a short one many short ones are likely.
     if (at - number == 1 && n > 2) {
       const size_t count = decode_short(at, end, out + n);
       at += count;
@@ -128,7 +128,7 @@ std::array<uint32_t, 4> box_of(const std::vector<uint32_t>& counts, uint32_t hei
   if (runs == 0) return {0, 0, 0, 0};
   uint32_t left = width, top = height, right = 0, bottom = 0;
   uint32_t start = 0, column = 0, column_start = 0;
-  // Places only rise, mostly by less than a column.
+  // Pixel indices only rise, mostly by less than a column.
   const auto go_to = [&](uint32_t place) {
     const uint32_t ahead = place - column_start;
     if (ahead < height) return;
@@ -160,7 +160,7 @@ std::array<uint32_t, 2> columns_of(const std::vector<uint32_t>& counts, uint32_t
   size_t first = 1, last = runs - 1;
   uint32_t start = counts[0], behind = height * width - (runs < counts.size() ? counts.back() : 0);
   for (; first < runs && counts[first] == 0; first += 2) start += first + 1 < runs ? counts[first + 1] : 0;
-  if (first > last) return {width, 1 - width};  // nothing but empty runs: as box_of() has it
+  if (first > last) return {width, 1 - width};  // nothing but empty runs: what box_of() gives then
   for (; counts[last] == 0; last -= 2) behind -= counts[last - 1];
   const uint32_t x = start / height;
   return {x, (behind - 1) / height - x + 1};
@@ -243,7 +243,7 @@ std::string to_string(const Rle& rle) {
 
 void counts_from_string(std::string_view text, std::vector<uint32_t>& counts) {
   if (decode_counts(text, counts)) return;
-  counts.clear();  // once more, for the words
+  counts.clear();  // once more, by the way that says what is wrong
   for (size_t at = 0; at < text.size();) {
     const size_t i = counts.size();
     const int64_t run = read_number(text, at) + (i > 2 ? int64_t{counts[i - 2]} : 0);

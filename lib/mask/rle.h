@@ -29,8 +29,8 @@ void check(const Rle& rle);
 
 /// COCO's compressed counts: 5 bits a character, differences to the run two before from the fourth run on.
 std::string to_string(const Rle& rle);
-/// Error(kBadData) on a foreign character, a cut string, or a run that is negative or exceeds 32 bits. Whether the runs
-/// fill the image is check()'s question.
+/// Error(kBadData) on a foreign character, a cut string, or a run that is negative or exceeds 32 bits. It does not look whether
+/// the runs fill the image; check() does.
 Rle from_string(std::string_view text, int64_t height, int64_t width);
 /// The same for counts alone, into storage that is kept between calls.
 void counts_from_string(std::string_view text, std::vector<uint32_t>& counts);
@@ -64,7 +64,7 @@ Rle boundary(const Rle& rle, uint32_t distance);
 double iou(const Rle& dt, const Rle& gt, bool crowd);
 double iou(const Box& dt, const Box& gt, bool crowd);
 
-/// What a mask brings along to each comparison.
+/// What is computed once for a mask and used in each comparison with another.
 struct Foreground {
   uint32_t area = 0;
   bool has_empty_run = false;  // other than the first: the reference's walk may end early at such a place

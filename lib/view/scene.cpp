@@ -65,7 +65,7 @@ GroundTruth read_truth(const data::Dataset& dataset, int64_t index, const Placem
   return truth;
 }
 
-// Size, place and pixels; the ground truth stays empty.
+// Sizes and pixels; the ground truth stays empty.
 Scene read_scene(const data::Image& image, const std::string& images, const InputConfig& config,
                  const Placement& placement) {
   const Size& resized = placement.resized;

@@ -45,7 +45,8 @@ struct Placement {
 };
 /// Resized to a shorter side, on the smallest canvas.
 Placement plain_placement(const InputConfig& config, Size original, int64_t short_side, bool mirror);
-/// Section "input.lsj": one draw. The scale is that of Mask2Former's ResizeScale, the place is uniform (models.md 5.6).
+/// One random draw by section "input.lsj". The scale is that of Mask2Former's ResizeScale, the position of the crop is uniform
+/// (models.md 5.6).
 Placement draw_jitter(const InputConfig& config, Size original, bool mirror, Rng& rng);
 /// From the image at test size, as the cache and mining see it, to the canvas.
 ViewTransform from_test_size(const Placement& placement, const InputConfig& config, Size original);
@@ -57,7 +58,7 @@ Size canvas_of(const InputConfig& config, Size original, int64_t short_side);
 /// Errors: those of data::read_image and Dataset::mask, naming file, image and annotation.
 Scene load_scene(const data::Dataset& dataset, int64_t index, const std::string& images, const InputConfig& config,
                  int64_t short_side, bool mirror);
-/// The same by any placement. Instances of which nothing is left on the canvas are dropped.
+/// The same with a given placement. Instances of which nothing is left on the canvas are dropped.
 Scene load_scene(const data::Dataset& dataset, int64_t index, const std::string& images, const InputConfig& config,
                  const Placement& placement);
 /// The image alone; `truth` stays empty.
