@@ -80,4 +80,11 @@ expect "its table has the groups of categories" has "$OUTPUT" "APr    APc    APf
 expect "and its summary too" same "$("$TOOLS/iuq-info" --get results.method.APf "$RUNS/solov2-r50-lvis/summary.json")" 0.7
 expect "lvis finds images by the folders that the annotations name" has "$CALLS" "--images $TMP/lvis --"
 
+printf 'source "%s/pipelines/common.sh"\nhas_section cache\n' "$source_dir" >"$TMP/sections.sh"
+# cached CONFIG_TEXT   whether a recipe with this config has a section "cache"
+cached() { printf '%s' "$1" >"$TMP/sections.json"; bash "$TMP/sections.sh" 2>"$TMP/stderr"; }
+expect "a section is found however the config is laid out" cached $'{"a": [{"b": {}}],\n"cache" : {}}'
+expect "a key of that name within a variant is no section" same "$(cached '{"variants": {"mini": {"cache": {"views": 3}}}}'; echo $?)" 1
+expect "nor is the word in a text" same "$(cached '{"about": "no \"cache\": { here", "b": ["cache"]}'; echo $?)" 1
+
 check_end
