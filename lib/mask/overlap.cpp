@@ -1,7 +1,6 @@
 #include <algorithm>
 #include <cmath>
 
-#include "lib/base/error.h"
 #include "lib/mask/rle.h"
 
 namespace iuq::mask {

@@ -4,7 +4,6 @@
 
 #include <atomic>
 #include <filesystem>
-#include <functional>
 #include <nlohmann/json.hpp>
 #include <thread>
 

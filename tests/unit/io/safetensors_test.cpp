@@ -1,7 +1,6 @@
 #include "lib/io/safetensors.h"
 
 #include <cstdio>
-#include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <fstream>

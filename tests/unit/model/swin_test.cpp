@@ -1,7 +1,6 @@
 #include <torch/torch.h>
 
 #include <algorithm>
-#include <functional>
 #include <nlohmann/json.hpp>
 
 #include "lib/base/error.h"

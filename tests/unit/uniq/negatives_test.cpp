@@ -1,6 +1,5 @@
 #include "lib/uniq/negatives.h"
 
-#include <functional>
 #include <nlohmann/json.hpp>
 
 #include "lib/base/error.h"

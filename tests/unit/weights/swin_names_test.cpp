@@ -1,7 +1,5 @@
 
 #include <algorithm>
-#include <filesystem>
-#include <functional>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <set>
