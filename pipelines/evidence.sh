@@ -6,7 +6,7 @@
 #   pipelines/evidence.sh PLAN       trains what PLAN lists and results.jsonl lacks, from top to bottom
 #
 # PLAN has a training a line, "#" begins a comment:   MODEL IMAGES STEPS MODE SEED [NAME KEY=VALUE...]
-# MODEL is solov2, condinst, sotr or mask2former; MODE is base, control, equi, inter or both; KEY=VALUE as for --set,
+# MODEL is solov2, condinst, sotr or mask2former; MODE is base, control, equi, inter or method; KEY=VALUE as for --set,
 # NAME says in results.jsonl what they change. Run it in as many shells as there are cores: a training that another shell
 # has begun is passed over, one that was interrupted goes on where it stopped. Environment, all optional:
 #   RESULTS   file the lines are appended to (default data/evidence/results.jsonl)
