@@ -192,6 +192,11 @@ void read_fields(const json& object, const char* where, const ConfigFields& fiel
   read.done();
 }
 
+void with_name(const json& object, const std::function<void(const std::string&)>& take) {
+  const auto name = object.find("name");
+  if (name != object.end() && name->is_string()) take(name->get<std::string>());
+}
+
 void write_fields(json& object, const ConfigFields& fields) {
   object = json::object();
   for (const ConfigField& field : fields) object[field.key] = value_of(field);

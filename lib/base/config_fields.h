@@ -1,5 +1,6 @@
 #pragma once
 
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -79,27 +80,25 @@ std::string explain_config(const nlohmann::json& config, const std::vector<Confi
 /// about the defaults of the other fields.
 void read_names(const ConfigFields& fields, const std::function<void(const nlohmann::json&)>& read);
 
-// What a config struct C needs for the functions below:
-//   static constexpr const char* kSection     its name in messages, such as "train" or "input.lsj"
-//   ConfigFields fields()                     the list; it points into the struct
-//   void check() const                        check_ranges(*this), then what concerns several fields
-//   from_json, to_json                        read_section and write_section
+/// Calls `take` with the string "name" of an object, if there is one.
+void with_name(const nlohmann::json& object, const std::function<void(const std::string&)>& take);
 
-/// Throws Error(kConfig) for an unknown key, a wrong type, and what check() refuses. Absent fields keep their value.
+/// A struct that is a section of the config:
+///   static constexpr const char* kSection     its name in messages, such as "train" or "input.lsj"
+///   ConfigFields fields()                     the list; it points into the struct
+///   void check() const                        check_ranges(*this), then what concerns several fields
+///   void take_name(const std::string&)        where a name decides about the defaults of other fields; optional
+/// That is all it needs to be read from JSON and written to it. Reading throws Error(kConfig) for an unknown key, a wrong type,
+/// and what check() refuses; absent fields keep their value.
 template <class C>
-void read_section(const nlohmann::json& object, C& config) {
-  read_fields(object, C::kSection, config.fields());
-  config.check();
-}
-
-/// Every field. By value, for fields() are places to read into as well.
-template <class C>
-void write_section(nlohmann::json& object, C config) {
-  write_fields(object, config.fields());
-}
+concept ConfigSection = requires(C config, const C& same) {
+  { C::kSection } -> std::convertible_to<const char*>;
+  { config.fields() } -> std::same_as<ConfigFields>;
+  same.check();
+};
 
 /// Error(kConfig) when a field by itself is out of its range.
-template <class C>
+template <ConfigSection C>
 void check_ranges(C config) {
   check_fields(C::kSection, config.fields());
 }
@@ -108,14 +107,29 @@ void check_ranges(C config) {
 template <class C>
 ConfigDoc describe_section(const char* key, C config) {
   C defaults;
-  read_names(config.fields(), [&defaults](const nlohmann::json& names) { from_json(names, defaults); });
+  using Json = nlohmann::adl_serializer<C>;
+  read_names(config.fields(), [&defaults](const nlohmann::json& names) { Json::from_json(names, defaults); });
   return describe_fields(key, defaults.fields());
 }
 
 template <class C>
 InnerSection inner_section(C& config) {
-  return {[&config](const nlohmann::json& object) { from_json(object, config); },
-          [&config](nlohmann::json& object) { to_json(object, config); }, [&config] { return config.fields(); }};
+  using Json = nlohmann::adl_serializer<C>;
+  return {[&config](const nlohmann::json& object) { Json::from_json(object, config); },
+          [&config](nlohmann::json& object) { Json::to_json(object, config); }, [&config] { return config.fields(); }};
 }
 
 }  // namespace iuq
+
+template <iuq::ConfigSection C>
+struct nlohmann::adl_serializer<C, void> {
+  static void from_json(const nlohmann::json& object, C& config) {
+    if constexpr (requires { config.take_name(std::string()); }) {
+      iuq::with_name(object, [&config](const std::string& name) { config.take_name(name); });
+    }
+    iuq::read_fields(object, C::kSection, config.fields());
+    config.check();
+  }
+  // By value, for fields() are places to read into as well.
+  static void to_json(nlohmann::json& object, C config) { iuq::write_fields(object, config.fields()); }
+};

@@ -37,8 +37,6 @@ struct CacheConfig {
   static constexpr const char* kSection = "cache";
   ConfigFields fields();
   void check() const;
-  friend void from_json(const nlohmann::json& j, CacheConfig& config) { read_section(j, config); }
-  friend void to_json(nlohmann::json& j, const CacheConfig& config) { write_section(j, config); }
 };
 
 /// What is cached: any function from images to maps.

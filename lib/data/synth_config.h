@@ -30,8 +30,6 @@ struct SynthConfig {
   static constexpr const char* kSection = "synth";
   ConfigFields fields();
   void check() const;
-  friend void from_json(const nlohmann::json& j, SynthConfig& config) { read_section(j, config); }
-  friend void to_json(nlohmann::json& j, const SynthConfig& config) { write_section(j, config); }
 };
 
 }  // namespace iuq::data

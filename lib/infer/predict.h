@@ -25,8 +25,6 @@ struct PredictConfig {
   static constexpr const char* kSection = "predict";
   ConfigFields fields();
   void check() const;
-  friend void from_json(const nlohmann::json& j, PredictConfig& config) { read_section(j, config); }
-  friend void to_json(nlohmann::json& j, const PredictConfig& config) { write_section(j, config); }
 };
 
 /// What to predict on. Preprocessing comes from the checkpoint.

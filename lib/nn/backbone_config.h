@@ -22,8 +22,6 @@ struct ResNetConfig {
   static constexpr const char* kSection = "model.backbone";
   ConfigFields fields();
   void check() const;
-  friend void from_json(const nlohmann::json& j, ResNetConfig& config) { read_section(j, config); }
-  friend void to_json(nlohmann::json& j, const ResNetConfig& config) { write_section(j, config); }
 };
 
 /// Swin Transformers. "name" sets the other fields to its published size; each can be changed from there. fields() says what
@@ -43,9 +41,8 @@ struct SwinConfig {
   static constexpr const char* kSection = "model.backbone";
   ConfigFields fields();
   void check() const;
-  friend void to_json(nlohmann::json& j, const SwinConfig& config) { write_section(j, config); }
+  void take_name(const std::string& size);  // sets the other fields to the published ones
 };
-void from_json(const nlohmann::json& j, SwinConfig& config);
 
 /// Key "model.backbone" of the config: the fields of the backbone that "name" says, ResNet-50 if it says nothing.
 struct BackboneConfig {

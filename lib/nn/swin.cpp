@@ -80,12 +80,8 @@ void SwinConfig::check() const {
   }
 }
 
-void from_json(const nlohmann::json& j, SwinConfig& config) {
-  const auto name = j.find("name");
-  if (name != j.end() && name->is_string() && sizes().count(name->get<std::string>()) > 0) {
-    config = sizes().at(name->get<std::string>());
-  }
-  read_section(j, config);
+void SwinConfig::take_name(const std::string& size) {
+  if (sizes().count(size) > 0) *this = sizes().at(size);
 }
 
 std::vector<double> SwinConfig::drop_rates() const {

@@ -39,8 +39,6 @@ struct TrainConfig {
   static constexpr const char* kSection = "train";
   ConfigFields fields();
   void check() const;
-  friend void from_json(const nlohmann::json& j, TrainConfig& config) { read_section(j, config); }
-  friend void to_json(nlohmann::json& j, const TrainConfig& config) { write_section(j, config); }
 };
 
 }  // namespace iuq::train

@@ -30,8 +30,6 @@ struct UniqConfig {
   static constexpr const char* kSection = "uniq";
   ConfigFields fields();
   void check() const;
-  friend void from_json(const nlohmann::json& j, UniqConfig& config) { read_section(j, config); }
-  friend void to_json(nlohmann::json& j, const UniqConfig& config) { write_section(j, config); }
 };
 
 }  // namespace iuq::uniq

@@ -27,8 +27,6 @@ struct MineConfig {
   static constexpr const char* kSection = "mine";
   ConfigFields fields();
   void check() const;
-  friend void from_json(const nlohmann::json& j, MineConfig& config) { read_section(j, config); }
-  friend void to_json(nlohmann::json& j, const MineConfig& config) { write_section(j, config); }
 };
 
 struct MineJob {

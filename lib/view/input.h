@@ -28,8 +28,6 @@ struct JitterConfig {
   static constexpr const char* kSection = "input.lsj";
   ConfigFields fields();
   void check() const;
-  friend void from_json(const nlohmann::json& j, JitterConfig& config) { read_section(j, config); }
-  friend void to_json(nlohmann::json& j, const JitterConfig& config) { write_section(j, config); }
 };
 
 /// Section "input": how pixels become the network's input. Goes into every checkpoint (key "preprocessing"). fields() says
@@ -47,8 +45,6 @@ struct InputConfig {
   static constexpr const char* kSection = "input";
   ConfigFields fields();
   void check() const;
-  friend void from_json(const nlohmann::json& j, InputConfig& config) { read_section(j, config); }
-  friend void to_json(nlohmann::json& j, const InputConfig& config) { write_section(j, config); }
 };
 /// The part that belongs to the weights: {"order", "mean", "std"}.
 nlohmann::json preprocessing_json(const InputConfig& config);

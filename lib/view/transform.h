@@ -78,8 +78,6 @@ struct ViewConfig {
   static constexpr const char* kSection = "view";
   ConfigFields fields();
   void check() const;
-  friend void from_json(const nlohmann::json& j, ViewConfig& config) { read_section(j, config); }
-  friend void to_json(nlohmann::json& j, const ViewConfig& config) { write_section(j, config); }
 };
 
 /// Draws one g for a canvas. Never the identity unless the canvas has no room for anything else and flip is 0.

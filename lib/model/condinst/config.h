@@ -43,8 +43,6 @@ struct CondInstConfig {
   static constexpr const char* kSection = "model";
   ConfigFields fields();
   void check() const;
-  friend void from_json(const nlohmann::json& j, CondInstConfig& config) { read_section(j, config); }
-  friend void to_json(nlohmann::json& j, const CondInstConfig& config) { write_section(j, config); }
 };
 
 }  // namespace iuq::model

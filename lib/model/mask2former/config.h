@@ -37,8 +37,6 @@ struct Mask2FormerConfig {
   static constexpr const char* kSection = "model";
   ConfigFields fields();
   void check() const;
-  friend void from_json(const nlohmann::json& j, Mask2FormerConfig& config) { read_section(j, config); }
-  friend void to_json(nlohmann::json& j, const Mask2FormerConfig& config) { write_section(j, config); }
 };
 
 }  // namespace iuq::model

@@ -45,8 +45,6 @@ struct Solov2Config : GridConfig {
 
   ConfigFields fields();
   void check() const;
-  friend void from_json(const nlohmann::json& j, Solov2Config& config) { read_section(j, config); }
-  friend void to_json(nlohmann::json& j, const Solov2Config& config) { write_section(j, config); }
 };
 
 }  // namespace iuq::model

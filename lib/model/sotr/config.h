@@ -13,8 +13,6 @@ struct SotrConfig : GridConfig {
 
   ConfigFields fields();
   void check() const;
-  friend void from_json(const nlohmann::json& j, SotrConfig& config) { read_section(j, config); }
-  friend void to_json(nlohmann::json& j, const SotrConfig& config) { write_section(j, config); }
 };
 
 }  // namespace iuq::model

@@ -23,12 +23,10 @@ struct Wheel {
             {"spokes", &spokes, "around the hub; iron has 12", Range::closed(3, 64)}};
   }
   void check() const { check_ranges(*this); }
-  friend void to_json(json& j, const Wheel& config) { write_section(j, config); }
+  void take_name(const std::string& made_of) {
+    if (made_of == "iron") spokes = 12;
+  }
 };
-void from_json(const json& j, Wheel& config) {
-  if (j.value("name", "") == "iron") config.spokes = 12;
-  read_section(j, config);
-}
 
 struct Cart {
   bool open = true;
@@ -48,8 +46,6 @@ struct Cart {
     check_ranges(*this);
     check_config(axles[1] > axles[0], "cart.axles", axles, "ascending");
   }
-  friend void from_json(const json& j, Cart& config) { read_section(j, config); }
-  friend void to_json(json& j, const Cart& config) { write_section(j, config); }
 };
 
 std::string refusal(const char* text) {
