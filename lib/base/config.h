@@ -46,9 +46,12 @@ std::string listed(const std::vector<std::string>& names);
 void check_config(bool ok, const std::string& field, const nlohmann::json& value, const std::string& must);
 
 /// The whole config file with `variants` applied and `settings` ("train.steps=100") on top; "input.lsj=null" takes a key away.
-/// A config file is one JSON object with a section per area; its key "variants" holds named JSON merge patches
-/// (RFC 7396) of the rest; one named "a+b" is applied after all others when both a and b were asked for. An empty path
-/// is an empty config. Errors: kNoInput, kConfig (with line and column).
+/// A config file is one JSON object with a section per area, with // comments where one likes. Its key "variants" holds
+/// named patches of the rest; one named "a+b" is applied after all others when both a and b were asked for. They are JSON merge
+/// patches (RFC 7396) but for this: one that says another "name" of a section than the file, or than the patches before it,
+/// replaces the section, and what it does not say has the defaults of that name. Only a section inside ("model.backbone")
+/// stays, and is patched by the same rule. Settings come on top, names first, and a name that changes has the same effect.
+/// An empty path is an empty config. Errors: kNoInput, kUsage (a setting), kConfig (with line and column).
 nlohmann::json load_config(const std::string& path, const std::vector<std::string>& variants,
                            const std::vector<std::string>& settings);
 
