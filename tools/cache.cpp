@@ -37,7 +37,8 @@ int main(int argc, char** argv) {
     tool.section("input").get_to(input);
     view::take_preprocessing(input, view::preprocessing_json(checkpoint.input), model_path);
     const nlohmann::json effective = {{"seed", tool.seed()}, {"cache", config}, {"view", views}, {"input", input}};
-    tool.print_config_if_asked(effective);
+    tool.print_config_if_asked(effective, {describe_section("cache", config), describe_section("view", views),
+                                           describe_section("input", input)});
 
     io::Provenance provenance("iuq-cache", effective);
     provenance.add_file("annotations", annotations);

@@ -31,7 +31,7 @@ int main(int argc, char** argv) {
     tool.offer(cli::kConfig | cli::kOutput | cli::kDevice | cli::kThreads | cli::kShard);
     tool.parse();
     tool.section("mine").get_to(config);
-    tool.print_config_if_asked({{"seed", tool.seed()}, {"mine", config}});
+    tool.print_config_if_asked({{"seed", tool.seed()}, {"mine", config}}, {describe_section("mine", config)});
     const model::Checkpoint checkpoint = model::load_checkpoint(model_path);
     view::InputConfig input = checkpoint.input;
     tool.section("input").get_to(input);

@@ -55,7 +55,7 @@ int main(int argc, char** argv) {
     tool.keep_inputs("--contact-sheet", sheet);
     if (!sheet.empty()) iuq::infer::check_contact_sheet(sheet);
     job.predict.check();
-    tool.print_config_if_asked({{"predict", job.predict}});
+    tool.print_config_if_asked({{"predict", job.predict}}, {iuq::describe_section("predict", job.predict)});
     job.shard = tool.shard();
     iuq::view::set_threads(tool.threads());
     job.device = iuq::view::open_device(tool.device());

@@ -38,7 +38,7 @@ int run(iuq::cli::Tool& tool) {
   tool.offer(iuq::cli::kConfig | iuq::cli::kOutput | iuq::cli::kThreads);
   tool.parse();
 
-  auto config = iuq::data::read_synth_config(tool.section("synth"));
+  auto config = tool.section("synth").get<iuq::data::SynthConfig>();
   config.seed = tool.seed();
   if (*images_flag) config.images = images;
   if (*val_flag) config.val_images = val_images;
@@ -46,9 +46,7 @@ int run(iuq::cli::Tool& tool) {
   if (*format_flag) config.format = format;
   config.check();
 
-  nlohmann::json effective = {{"seed", config.seed}, {"synth", iuq::data::to_json(config)}};
-  effective["synth"].erase("seed");
-  tool.print_config_if_asked(effective);
+  tool.print_config_if_asked({{"seed", config.seed}, {"synth", config}}, {iuq::describe_section("synth", config)});
   if (tool.dry_run()) {
     iuq::log::info(iuq::cat("would write ", config.images, " + ", config.val_images, " images of ", config.height, "x",
                             config.width, " to \"", tool.output(), "\", at most ",

@@ -32,7 +32,10 @@ int main(int argc, char** argv) {
     tool.section("train").get_to(job.train);
     tool.section("uniq").get_to(job.uniq);
     tool.print_config_if_asked({{"seed", job.seed}, {"model", job.model}, {"input", job.input}, {"view", job.view},
-                                {"train", job.train}, {"uniq", job.uniq}});
+                                {"train", job.train}, {"uniq", job.uniq}},
+                               {iuq::model::describe_model_config(job.model), iuq::describe_section("input", job.input),
+                                iuq::describe_section("view", job.view), iuq::describe_section("train", job.train),
+                                iuq::describe_section("uniq", job.uniq)});
     job.threads = tool.threads();
     iuq::view::set_threads(job.threads);
     job.device = iuq::view::open_device(tool.device());

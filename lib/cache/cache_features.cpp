@@ -9,7 +9,6 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
-#include "lib/base/config.h"
 #include "lib/base/digest.h"
 #include "lib/base/error.h"
 #include "lib/base/log.h"
@@ -88,27 +87,18 @@ void write_image(const CacheJob& job, const Backbone& backbone, const at::Tensor
 
 }  // namespace
 
-void CacheConfig::check() const {
-  check_config(views >= 1 && views <= 64, "cache.views", views, "in 1..64");
-  check_config(dtype == "float16" || dtype == "bfloat16" || dtype == "float32", "cache.dtype", dtype,
-               "\"float16\", \"bfloat16\" or \"float32\"");
-  check_config(gzip >= 0 && gzip <= 9, "cache.gzip", gzip, "in 0..9");
-  check_config(batch >= 0, "cache.batch", batch, ">= 0");
+ConfigFields CacheConfig::fields() {
+  return {
+      {"views", &views, "views per image: the image as it is, mirrored, then drawn from section \"view\"", Range::closed(1, 64)},
+      {"dtype", &dtype, "number type of the stored features; \"bfloat16\" has the larger range",
+       Range::one_of({"float16", "bfloat16", "float32"})},
+      {"gzip", &gzip, "0 stores features as they are; 1..9 compresses to about half, and reads far slower",
+       Range::closed(0, 9)},
+      {"batch", &batch, "views that go through the backbone at once; 0: all views of an image", Range::at_least(0)},
+  };
 }
 
-void from_json(const nlohmann::json& j, CacheConfig& config) {
-  ConfigReader read(j, "cache");
-  read("views", config.views);
-  read("dtype", config.dtype);
-  read("gzip", config.gzip);
-  read("batch", config.batch);
-  read.done();
-  config.check();
-}
-
-void to_json(nlohmann::json& j, const CacheConfig& c) {
-  j = {{"views", c.views}, {"dtype", c.dtype}, {"gzip", c.gzip}, {"batch", c.batch}};
-}
+void CacheConfig::check() const { check_ranges(*this); }
 
 FeatureTables plan_features(const CacheJob& job, const Backbone& backbone, const nlohmann::json& provenance) {
   FeatureTables t;

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "lib/base/config_fields.h"
 #include "lib/base/shard.h"
 #include "lib/cache/feature_file.h"
 #include "lib/view/input.h"
@@ -26,16 +27,17 @@ class Module;
 
 namespace iuq::cache {
 
-/// Section "cache" of the config.
+/// Section "cache" of the config. fields() says what each field means.
 struct CacheConfig {
-  int64_t views = 4;             // per image, 1..64: the image as it is, mirrored, then drawn from section "view"
-  std::string dtype = "float16"; // of the stored features: "float16", "bfloat16" (larger range) or "float32"
-  int64_t gzip = 0;              // 0 stores features as they are; 1..9 compresses to about half, and reads far slower
-  int64_t batch = 0;             // views that go through the backbone at once; 0: all views of an image
+  int64_t views = 4;
+  std::string dtype = "float16";
+  int64_t gzip = 0;
+  int64_t batch = 0;
+
+  static constexpr const char* kSection = "cache";
+  ConfigFields fields();
   void check() const;
 };
-void from_json(const nlohmann::json& j, CacheConfig& config);
-void to_json(nlohmann::json& j, const CacheConfig& config);
 
 /// What is cached: any function from images to maps.
 struct Backbone {

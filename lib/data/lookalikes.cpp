@@ -139,7 +139,9 @@ void write_lookalikes(const SynthConfig& config, const std::string& folder_path,
   std::string output = folder_path;
   while (output.size() > 1 && output.back() == '/') output.pop_back();
   if (output == "-" || output.empty()) throw Error(ErrorCode::kUsage, "the output is a folder, not a stream");
-  const io::Provenance provenance("iuq-synth", to_json(config));
+  nlohmann::json seeded = config;
+  seeded["seed"] = config.seed;
+  const io::Provenance provenance("iuq-synth", seeded);
   const json existing = existing_provenance(output);
   if (io::is_up_to_date(output, existing, provenance, force)) return;
   if (io::exists(output) && !made_here(existing)) {

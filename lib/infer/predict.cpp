@@ -158,29 +158,22 @@ void run(const PredictJob& job, const data::Dataset& dataset, Predictor& predict
 
 }  // namespace
 
+ConfigFields PredictConfig::fields() {
+  return {
+      {"max_detections", &max_detections, "detections per image, at most; 300 for LVIS", Range::at_least(1)},
+      {"score_threshold", &score_threshold, "detections below are not written", Range::closed(0, 1)},
+      {"short_side", &short_side, "shorter image side in pixels, 32..8192; 0: the checkpoint's last",
+       Range::closed(0, 8192)},
+      {"long_side", &long_side, "upper bound of the longer side in pixels; 0: the checkpoint's", Range::at_least(0)},
+      {"flip_test", &flip_test, "look at each image a second time, mirrored, and merge both"},
+      {"flip_iou", &flip_iou, "with flip_test: of two masks of a category that overlap more the worse is dropped",
+       Range::left_open(0, 1)},
+  };
+}
+
 void PredictConfig::check() const {
-  check_config(max_detections >= 1, "predict.max_detections", max_detections, ">= 1");
-  check_config(score_threshold >= 0 && score_threshold <= 1, "predict.score_threshold", score_threshold, "in [0, 1]");
-  check_config(short_side == 0 || (short_side >= 32 && short_side <= 8192), "predict.short_side", short_side, "0 or 32..8192");
-  check_config(long_side >= 0, "predict.long_side", long_side, ">= 0");
-  check_config(flip_iou > 0 && flip_iou <= 1, "predict.flip_iou", flip_iou, "in (0, 1]");
-}
-
-void from_json(const nlohmann::json& j, PredictConfig& config) {
-  ConfigReader read(j, "predict");
-  read("max_detections", config.max_detections);
-  read("score_threshold", config.score_threshold);
-  read("short_side", config.short_side);
-  read("long_side", config.long_side);
-  read("flip_test", config.flip_test);
-  read("flip_iou", config.flip_iou);
-  read.done();
-  config.check();
-}
-
-void to_json(nlohmann::json& j, const PredictConfig& c) {
-  j = {{"max_detections", c.max_detections}, {"score_threshold", c.score_threshold}, {"short_side", c.short_side},
-       {"long_side", c.long_side},           {"flip_test", c.flip_test},             {"flip_iou", c.flip_iou}};
+  check_ranges(*this);
+  check_config(short_side == 0 || short_side >= 32, "predict.short_side", short_side, "0 or 32..8192");
 }
 
 PredictReport predict(const PredictJob& job, const std::string& output, bool force, bool dry_run) {

@@ -7,23 +7,25 @@
 #include <string>
 #include <vector>
 
+#include "lib/base/config_fields.h"
 #include "lib/base/shard.h"
 #include "lib/view/input.h"
 
 namespace iuq::infer {
 
-/// Section "predict" of the config.
+/// Section "predict" of the config. fields() says what each field means.
 struct PredictConfig {
-  int64_t max_detections = 100;  // per image; 300 for LVIS
-  double score_threshold = 0;    // detections below are not written, in [0, 1]
-  int64_t short_side = 0;        // shorter image side in pixels, 0: the checkpoint's last; above 0 in 32..8192
-  int64_t long_side = 0;         // upper bound of the longer side in pixels, 0: the checkpoint's
-  bool flip_test = false;        // look at each image a second time, mirrored, and merge both (see merge_detections)
-  double flip_iou = 0.6;         // of two masks of a category that overlap more the worse is dropped, with flip_test
+  int64_t max_detections = 100;
+  double score_threshold = 0;
+  int64_t short_side = 0;
+  int64_t long_side = 0;
+  bool flip_test = false;
+  double flip_iou = 0.6;
+
+  static constexpr const char* kSection = "predict";
+  ConfigFields fields();
   void check() const;
 };
-void from_json(const nlohmann::json& j, PredictConfig& config);
-void to_json(nlohmann::json& j, const PredictConfig& config);
 
 /// What to predict on. Preprocessing comes from the checkpoint.
 struct PredictJob {

@@ -18,6 +18,7 @@ namespace {
 struct Entry {
   std::shared_ptr<Segmenter> (*make)(const nlohmann::json& config, int64_t classes);
   nlohmann::json (*effective)(const nlohmann::json& config);
+  ConfigDoc (*describe)(const nlohmann::json& config);
 };
 
 template <class Model, class Config>
@@ -25,7 +26,8 @@ Entry entry() {
   return {[](const nlohmann::json& config, int64_t classes) -> std::shared_ptr<Segmenter> {
             return std::make_shared<Model>(config.get<Config>(), classes);
           },
-          [](const nlohmann::json& config) -> nlohmann::json { return config.get<Config>(); }};
+          [](const nlohmann::json& config) -> nlohmann::json { return config.get<Config>(); },
+          [](const nlohmann::json& config) { return describe_section("model", config.get<Config>()); }};
 }
 
 // The one place that lists the segmenters.
@@ -66,5 +68,7 @@ std::vector<std::string> segmenter_names() {
 }
 
 nlohmann::json effective_model_config(const nlohmann::json& config) { return entry_of(config).effective(config); }
+
+ConfigDoc describe_model_config(const nlohmann::json& config) { return entry_of(config).describe(config); }
 
 }  // namespace iuq::model

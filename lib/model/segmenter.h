@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "lib/base/config_fields.h"
 #include "lib/view/scene.h"
 
 namespace iuq::model {
@@ -113,5 +114,7 @@ std::shared_ptr<Segmenter> make_segmenter(const nlohmann::json& config, int64_t 
 std::vector<std::string> segmenter_names();
 /// The section with every default filled in, as it is stored in checkpoints.
 nlohmann::json effective_model_config(const nlohmann::json& config);
+/// What each field of it means.
+ConfigDoc describe_model_config(const nlohmann::json& config);
 
 }  // namespace iuq::model

@@ -38,6 +38,10 @@ void to_json(nlohmann::json& j, const BackboneConfig& config) {
   std::visit([&j](const auto& choice) { j = choice; }, config.choice);
 }
 
+ConfigFields BackboneConfig::fields() {
+  return std::visit([](auto& config) { return config.fields(); }, choice);
+}
+
 std::shared_ptr<Backbone> make_backbone(const BackboneConfig& config) {
   return std::visit([](const auto& choice) { return make(choice); }, config.choice);
 }

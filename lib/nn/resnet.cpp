@@ -60,32 +60,28 @@ void freeze(torch::nn::Module& module) {
 
 }  // namespace
 
+ConfigFields ResNetConfig::fields() {
+  return {
+      {"name", &name, "which network: basic blocks up to resnet34, bottlenecks above", Range::one_of(names())},
+      {"width", &width, "channels after the stem, a multiple of 8; 64 is the published size, less makes it tiny",
+       Range::closed(8, 1024)},
+      {"norm", &norm, "\"frozen\" for pretrained weights, \"batch\" for a random start",
+       Range::one_of({"frozen", "batch"})},
+      {"freeze", &freeze, "parts that do not train: 0 none, 1 stem, 2 stem and res2, ... 5 all", Range::closed(0, 5)},
+      // Source: models.md 1.1.
+      {"stride_in_1x1", &stride_in_1x1, "true for MSRA's and Caffe's weights, false for torchvision's"},
+  };
+}
+
 void ResNetConfig::check() const {
-  check_config(depths().count(name) > 0, "model.backbone.name", name, "a ResNet");
-  check_config(width >= 8 && width % 8 == 0 && width <= 1024, "model.backbone.width", width, "a multiple of 8 in 8..1024");
-  check_config(freeze >= 0 && freeze <= 5, "model.backbone.freeze", freeze, "in 0..5");
-  norm_kind(norm);
+  check_ranges(*this);
+  check_config(width % 8 == 0, "model.backbone.width", width, "a multiple of 8 in 8..1024");
 }
 
 std::vector<std::string> ResNetConfig::names() {
   std::vector<std::string> names;
   for (const auto& [name, depth] : depths()) names.push_back(name);
   return names;
-}
-
-void from_json(const nlohmann::json& j, ResNetConfig& config) {
-  ConfigReader read(j, "model.backbone");
-  read("name", config.name);
-  read("width", config.width);
-  read("norm", config.norm);
-  read("freeze", config.freeze);
-  read("stride_in_1x1", config.stride_in_1x1);
-  read.done();
-  config.check();
-}
-
-void to_json(nlohmann::json& j, const ResNetConfig& c) {
-  j = {{"name", c.name}, {"width", c.width}, {"norm", c.norm}, {"freeze", c.freeze}, {"stride_in_1x1", c.stride_in_1x1}};
 }
 
 ResNetImpl::ResNetImpl(const ResNetConfig& config) {

@@ -58,40 +58,30 @@ std::vector<std::string> SwinConfig::names() {
   return names;
 }
 
+ConfigFields SwinConfig::fields() {
+  return {
+      {"name", &name, "which published size", Range::one_of(names())},
+      {"embed", &embed, "channels of the first stage; each stage has twice those of the last", Range::closed(1, 1024)},
+      {"depths", &depths, "blocks of the stages", Range::closed(0, 100).items(4)},
+      {"heads", &heads, "attention heads of the stages; published sizes have 32 channels in each", Range::at_least(1).items(4)},
+      {"window", &window, "tokens per side of a window; 12 for swin_b and swin_l", Range::closed(2, 64)},
+      {"drop_path", &drop_path,
+       "chance that the last block is skipped in training; falls linearly to 0 at the first", Range::right_open(0, 1)},
+      {"freeze", &freeze, "parts that do not train: 0 none, 1 the patches, 2 and the first stage, ... 5 all",
+       Range::closed(0, 5)},
+  };
+}
+
 void SwinConfig::check() const {
-  check_config(sizes().count(name) > 0, "model.backbone.name", name, "a Swin Transformer");
-  check_config(embed >= 1 && embed <= 1024, "model.backbone.embed", embed, "in 1..1024");
-  check_config(depths.size() == 4, "model.backbone.depths", depths, "four numbers of blocks");
-  for (const int64_t depth : depths) check_config(depth >= 0 && depth <= 100, "model.backbone.depths", depth, "in 0..100");
-  check_config(heads.size() == 4, "model.backbone.heads", heads, "four numbers of heads");
+  check_ranges(*this);
   for (size_t s = 0; s < 4; ++s) {
-    check_config(heads[s] >= 1 && (embed << s) % heads[s] == 0, "model.backbone.heads", heads[s],
+    check_config((embed << s) % heads[s] == 0, "model.backbone.heads", heads[s],
                  cat("a divisor of the ", embed << s, " channels of its stage"));
   }
-  check_config(window >= 2 && window <= 64, "model.backbone.window", window, "in 2..64");
-  check_config(drop_path >= 0 && drop_path < 1, "model.backbone.drop_path", drop_path, "in [0, 1)");
-  check_config(freeze >= 0 && freeze <= 5, "model.backbone.freeze", freeze, "in 0..5");
 }
 
-void from_json(const nlohmann::json& j, SwinConfig& config) {
-  ConfigReader read(j, "model.backbone");
-  std::string name = config.name;
-  read("name", name);
-  if (sizes().count(name) > 0) config = sizes().at(name);
-  config.name = name;
-  read("embed", config.embed);
-  read("depths", config.depths);
-  read("heads", config.heads);
-  read("window", config.window);
-  read("drop_path", config.drop_path);
-  read("freeze", config.freeze);
-  read.done();
-  config.check();
-}
-
-void to_json(nlohmann::json& j, const SwinConfig& c) {
-  j = {{"name", c.name},     {"embed", c.embed},         {"depths", c.depths}, {"heads", c.heads},
-       {"window", c.window}, {"drop_path", c.drop_path}, {"freeze", c.freeze}};
+void SwinConfig::take_name(const std::string& size) {
+  if (sizes().count(size) > 0) *this = sizes().at(size);
 }
 
 std::vector<double> SwinConfig::drop_rates() const {

@@ -68,7 +68,7 @@ std::vector<ParameterGroup> parameter_groups(const TrainConfig& config, const to
     const bool backbone = name.rfind(backbone_prefix, 0) == 0;
     const bool norm = is_norm(name, item.value(), named) || undecayed.count(name) > 0;
     ParameterGroup& group = groups[{backbone, norm}];
-    group.lr_factor = backbone ? config.backbone_lr : 1.0;
+    group.lr_factor = backbone ? config.backbone_lr_factor : 1.0;
     group.weight_decay = norm ? config.norm_weight_decay : config.weight_decay;
     group.parameters.emplace_back(name, item.value());
   }

@@ -6,10 +6,8 @@
 #include <array>
 #include <cmath>
 #include <limits>
-#include <nlohmann/json.hpp>
 #include <optional>
 
-#include "lib/base/config.h"
 #include "lib/base/error.h"
 #include "lib/base/progress.h"
 #include "lib/base/rng.h"
@@ -291,27 +289,17 @@ class Miner {
 
 }  // namespace
 
-void MineConfig::check() const {
-  check_config(negatives_per_instance >= 1 && negatives_per_instance <= 4096, "mine.negatives_per_instance",
-               negatives_per_instance, "in 1..4096");
-  check_config(scenes_per_image >= 1 && scenes_per_image <= 4096, "mine.scenes_per_image", scenes_per_image, "in 1..4096");
-  check_config(pixels_per_instance >= 0, "mine.pixels_per_instance", pixels_per_instance, ">= 0");
+ConfigFields MineConfig::fields() {
+  return {
+      {"negatives_per_instance", &negatives_per_instance, "K, foreign pixels kept for each instance",
+       Range::closed(1, 4096)},
+      {"scenes_per_image", &scenes_per_image, "S, confusable images kept for each image", Range::closed(1, 4096)},
+      {"pixels_per_instance", &pixels_per_instance, "candidates drawn from each instance; 0: all its pixels",
+       Range::at_least(0)},
+  };
 }
 
-void from_json(const nlohmann::json& j, MineConfig& config) {
-  ConfigReader read(j, "mine");
-  read("negatives_per_instance", config.negatives_per_instance);
-  read("scenes_per_image", config.scenes_per_image);
-  read("pixels_per_instance", config.pixels_per_instance);
-  read.done();
-  config.check();
-}
-
-void to_json(nlohmann::json& j, const MineConfig& c) {
-  j = {{"negatives_per_instance", c.negatives_per_instance},
-       {"scenes_per_image", c.scenes_per_image},
-       {"pixels_per_instance", c.pixels_per_instance}};
-}
+void MineConfig::check() const { check_ranges(*this); }
 
 void check_mine_job(const MineJob& job) {
   for (const auto& image : job.dataset.images()) {

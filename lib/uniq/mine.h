@@ -3,8 +3,8 @@
 #include <c10/core/Device.h>
 
 #include <cstdint>
-#include <nlohmann/json_fwd.hpp>
 
+#include "lib/base/config_fields.h"
 #include "lib/cache/feature_store.h"
 #include "lib/model/segmenter.h"
 #include "lib/uniq/negatives.h"
@@ -16,15 +16,16 @@ class Dataset;
 
 namespace iuq::uniq {
 
-/// Section "mine" of the config.
+/// Section "mine" of the config. fields() says what each field means.
 struct MineConfig {
-  int64_t negatives_per_instance = 16;  // K, >= 1: foreign pixels kept for each instance
-  int64_t scenes_per_image = 8;         // S, >= 1: confusable images kept for each image
-  int64_t pixels_per_instance = 0;      // candidates drawn from each instance, >= 0; 0: all its pixels
+  int64_t negatives_per_instance = 16;
+  int64_t scenes_per_image = 8;
+  int64_t pixels_per_instance = 0;
+
+  static constexpr const char* kSection = "mine";
+  ConfigFields fields();
   void check() const;
 };
-void from_json(const nlohmann::json& j, MineConfig& config);
-void to_json(nlohmann::json& j, const MineConfig& config);
 
 struct MineJob {
   const data::Dataset& dataset;

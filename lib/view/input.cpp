@@ -10,52 +10,42 @@
 
 namespace iuq::view {
 
-void InputConfig::check() const {
-  check_config(!short_side.empty(), "input.short_side", short_side, "a list of at least one size");
-  for (const int64_t side : short_side) check_config(side >= 32 && side <= 8192, "input.short_side", side, "in 32..8192");
-  check_config(long_side >= short_side.back(), "input.long_side", long_side, ">= input.short_side");
-  check_config(divisor >= 32 && divisor % 32 == 0, "input.divisor", divisor, "a multiple of 32");
-  check_config(flip >= 0 && flip <= 1, "input.flip", flip, "in [0, 1]");
-  check_config(lsj.size >= 0 && lsj.size <= 8192 && lsj.size % divisor == 0, "input.lsj.size", lsj.size,
-               "0 (off) or a multiple of input.divisor up to 8192");
-  check_config(lsj.min_scale > 0, "input.lsj.min_scale", lsj.min_scale, "> 0");
-  check_config(lsj.max_scale >= lsj.min_scale && lsj.max_scale <= 10, "input.lsj.max_scale", lsj.max_scale,
-               "in [input.lsj.min_scale, 10]");
-  check_config(lsj.pad_value >= 0 && lsj.pad_value <= 255, "input.lsj.pad_value", lsj.pad_value, "in [0, 255]");
-  check_config(order == "RGB" || order == "BGR", "input.order", order, "\"RGB\" or \"BGR\"");
-  check_config(mean.size() == 3, "input.mean", mean, "three numbers");
-  check_config(std.size() == 3 && std[0] > 0 && std[1] > 0 && std[2] > 0, "input.std", std, "three numbers > 0");
-}
-
-void from_json(const nlohmann::json& j, InputConfig& config) {
-  const auto read_jitter = [](const nlohmann::json& section, JitterConfig& jitter) {
-    ConfigReader read(section, "input.lsj");
-    read("size", jitter.size);
-    read("min_scale", jitter.min_scale);
-    read("max_scale", jitter.max_scale);
-    read("pad_value", jitter.pad_value);
-    read.done();
+ConfigFields JitterConfig::fields() {
+  return {
+      {"size", &size, "side of the square in pixels, a multiple of input.divisor; 0: off", Range::closed(0, 8192)},
+      {"min_scale", &min_scale, "least factor; at 1 the image just fits into the square", Range::above(0)},
+      {"max_scale", &max_scale, "greatest factor", Range::left_open(0, 10)},
+      {"pad_value", &pad_value, "value of what lies right of and below the image, in all channels before normalisation",
+       Range::closed(0, 255)},
   };
-  ConfigReader read(j, "input");
-  read("short_side", config.short_side);
-  read("long_side", config.long_side);
-  read("divisor", config.divisor);
-  read("flip", config.flip);
-  read_jitter(read.section("lsj"), config.lsj);
-  read("order", config.order);
-  read("mean", config.mean);
-  read("std", config.std);
-  read.done();
-  config.check();
 }
 
-void to_json(nlohmann::json& j, const InputConfig& c) {
-  j = preprocessing_json(c);
-  j.update({{"short_side", c.short_side}, {"long_side", c.long_side}, {"divisor", c.divisor}, {"flip", c.flip}});
-  j["lsj"] = {{"size", c.lsj.size},
-              {"min_scale", c.lsj.min_scale},
-              {"max_scale", c.lsj.max_scale},
-              {"pad_value", c.lsj.pad_value}};
+void JitterConfig::check() const {
+  check_ranges(*this);
+  check_config(max_scale >= min_scale, "input.lsj.max_scale", max_scale, "in [input.lsj.min_scale, 10]");
+}
+
+ConfigFields InputConfig::fields() {
+  return {
+      {"short_side", &short_side, "shorter side in pixels; training draws one of the list, testing takes the last",
+       Range::closed(32, 8192)},
+      {"long_side", &long_side, "upper bound of the longer side in pixels", Range::at_least(1)},
+      {"divisor", &divisor, "canvas sizes are multiples of it; itself a multiple of 32", Range::at_least(32)},
+      {"flip", &flip, "probability of a mirrored image in end-to-end training", Range::closed(0, 1)},
+      {"lsj", inner_section(lsj), "large-scale jittering, in end-to-end training, instead of short_side"},
+      {"order", &order, "order of the channels", Range::one_of({"RGB", "BGR"})},
+      {"mean", &mean, "mean per channel in that order, of values 0..255", Range().items(3)},
+      {"std", &std, "standard deviation per channel likewise", Range::above(0).items(3)},
+  };
+}
+
+void InputConfig::check() const {
+  check_ranges(*this);
+  lsj.check();
+  check_config(!short_side.empty(), "input.short_side", short_side, "a list of at least one size");
+  check_config(long_side >= short_side.back(), "input.long_side", long_side, ">= input.short_side");
+  check_config(divisor % 32 == 0, "input.divisor", divisor, "a multiple of 32");
+  check_config(lsj.size % divisor == 0, "input.lsj.size", lsj.size, "0 (off) or a multiple of input.divisor up to 8192");
 }
 
 nlohmann::json preprocessing_json(const InputConfig& c) {

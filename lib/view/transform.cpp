@@ -5,7 +5,6 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
-#include "lib/base/config.h"
 #include "lib/base/error.h"
 
 namespace iuq::view {
@@ -139,30 +138,19 @@ void from_json(const nlohmann::json& j, ViewTransform& t) {
   t = {{j[0], j[1]}, {j[2], j[3]}, {j[4], j[5]}};
 }
 
-void ViewConfig::check() const {
-  check_config(flip >= 0 && flip <= 1, "view.flip", flip, "in [0, 1]");
-  check_config(flip_vertical >= 0 && flip_vertical <= 1, "view.flip_vertical", flip_vertical, "in [0, 1]");
-  check_config(both >= 0 && both <= 1, "view.both", both, "in [0, 1]");
-  check_config(min_area > 0 && min_area <= 1, "view.min_area", min_area, "in (0, 1]");
-  check_config(grid >= 1, "view.grid", grid, ">= 1");
+ConfigFields ViewConfig::fields() {
+  return {
+      {"flip", &flip, "probability of a horizontal flip; otherwise, or also, a crop", Range::closed(0, 1)},
+      {"flip_vertical", &flip_vertical, "probability of a vertical flip, for data where it makes sense",
+       Range::closed(0, 1)},
+      {"both", &both, "probability that a crop is composed with the flip", Range::closed(0, 1)},
+      {"min_area", &min_area, "smallest crop, as a share of the canvas", Range::left_open(0, 1)},
+      {"resize", &resize, "enlarge the crop to the canvas (changes the scale of objects)"},
+      {"grid", &grid, "crops start and end on multiples of it, in pixels; the largest stride", Range::at_least(1)},
+  };
 }
 
-void from_json(const nlohmann::json& j, ViewConfig& config) {
-  ConfigReader read(j, "view");
-  read("flip", config.flip);
-  read("flip_vertical", config.flip_vertical);
-  read("both", config.both);
-  read("min_area", config.min_area);
-  read("resize", config.resize);
-  read("grid", config.grid);
-  read.done();
-  config.check();
-}
-
-void to_json(nlohmann::json& j, const ViewConfig& c) {
-  j = {{"flip", c.flip},         {"flip_vertical", c.flip_vertical}, {"both", c.both},
-       {"min_area", c.min_area}, {"resize", c.resize},               {"grid", c.grid}};
-}
+void ViewConfig::check() const { check_ranges(*this); }
 
 ViewTransform draw_view(const ViewConfig& config, Size canvas, Alignment alignment, Rng& rng) {
   // The numbers are always drawn in the same order, so that one setting does not shift the others.

@@ -6,6 +6,7 @@
 #include <nlohmann/json_fwd.hpp>
 #include <string>
 
+#include "lib/base/config_fields.h"
 #include "lib/base/rng.h"
 
 namespace iuq::view {
@@ -66,18 +67,19 @@ struct ViewTransform {
 void to_json(nlohmann::json& j, const ViewTransform& t);    // [sx, ox, sy, oy, height, width]
 void from_json(const nlohmann::json& j, ViewTransform& t);  // Error(kBadData)
 
-/// Section "view" of the config: which g are drawn.
+/// Section "view" of the config: which g are drawn. fields() says what each field means.
 struct ViewConfig {
-  double flip = 0.5;            // probability of a horizontal flip, in [0, 1]; otherwise, or also, a crop
-  double flip_vertical = 0;     // probability of a vertical flip, for data where it makes sense
-  double both = 0.25;           // probability that a crop is composed with the flip
-  double min_area = 0.5;        // smallest crop, as a share of the canvas, in (0, 1]
-  bool resize = false;          // enlarge the crop to the canvas (changes the scale of objects)
-  int64_t grid = 32;            // crops start and end on multiples of it, in pixels; the largest stride
+  double flip = 0.5;
+  double flip_vertical = 0;
+  double both = 0.25;
+  double min_area = 0.5;
+  bool resize = false;
+  int64_t grid = 32;
+
+  static constexpr const char* kSection = "view";
+  ConfigFields fields();
   void check() const;
 };
-void from_json(const nlohmann::json& j, ViewConfig& config);
-void to_json(nlohmann::json& j, const ViewConfig& config);
 
 /// Draws one g for a canvas. Never the identity unless the canvas has no room for anything else and flip is 0.
 ViewTransform draw_view(const ViewConfig& config, Size canvas, Alignment alignment, Rng& rng);

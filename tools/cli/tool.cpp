@@ -20,7 +20,7 @@ namespace {
 
 constexpr const char* kOutOfMemory = "out of memory; use a smaller model, batches or images, or a machine with more";
 
-// Ends the tool early with a good conscience (--help, --version, --print-config).
+// Ends the tool early with a good conscience (--help, --version, --print-config, --explain-config).
 struct Exit {
   int code;
 };
@@ -83,6 +83,7 @@ void Tool::offer(unsigned offers) {
     app_.add_option("--seed", seed_, "overrides \"seed\" of the config (default 0)")
         ->check(CLI::Range(int64_t{0}, INT64_MAX))->type_name("N");
     app_.add_flag("--print-config", print_config_, "print the resulting config and exit");
+    app_.add_flag("--explain-config", explain_config_, "the same with what each field means, its range and its default");
   }
   if (offers & kOutput) {
     app_.add_option("-o,--output", output_, "where the result goes; written aside and renamed")
@@ -127,7 +128,8 @@ void Tool::keep_inputs(const std::string& flag, const std::string& output) const
 
 void Tool::parse() {
   // What a config comes to can be asked without anything to use it on.
-  if (std::any_of(argv_, argv_ + argc_, [](const char* word) { return std::string(word) == "--print-config"; })) {
+  const auto asks = [](const std::string& word) { return word == "--print-config" || word == "--explain-config"; };
+  if (std::any_of(argv_, argv_ + argc_, asks)) {
     for (CLI::Option* option : app_.get_options()) option->required(false);
   }
   try {
@@ -168,9 +170,16 @@ const nlohmann::json& Tool::section(const char* name) const {
   return it == config_->end() ? empty : *it;
 }
 
-void Tool::print_config_if_asked(const nlohmann::json& effective) const {
-  if (!print_config_) return;
-  std::cout << effective.dump(2) << "\n";
+void Tool::print_config_if_asked(const nlohmann::json& effective, const std::vector<ConfigDoc>& docs) const {
+  if (!print_config_ && !explain_config_) return;
+  if (explain_config_) {
+    std::vector<ConfigDoc> all;
+    if (effective.contains("seed")) all.push_back({"seed", "seed of every random stream", ">= 0; default 0", {}});
+    all.insert(all.end(), docs.begin(), docs.end());
+    std::cout << explain_config(effective, all);
+  } else {
+    std::cout << effective.dump(2) << "\n";
+  }
   throw Exit{0};
 }
 

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "lib/base/config_fields.h"
 #include "lib/base/shard.h"
 
 namespace iuq::cli {
@@ -20,7 +21,7 @@ struct Info {
 
 /// The flags every tool that can honour them offers, with the same words everywhere.
 enum Offer : unsigned {
-  kConfig = 1,    // -c/--config, --variant, --set, --print-config, --seed
+  kConfig = 1,    // -c/--config, --variant, --set, --print-config, --explain-config, --seed
   kOutput = 2,    // -o/--output (required), -f/--force, -n/--dry-run
   kDevice = 4,    // --device
   kThreads = 8,   // --threads
@@ -48,8 +49,9 @@ class Tool {
   const nlohmann::json& config() const { return *config_; }
   /// One section of it, or an empty object.
   const nlohmann::json& section(const char* name) const;
-  /// With --print-config: prints the effective config and ends the tool with exit code 0.
-  void print_config_if_asked(const nlohmann::json& effective) const;
+  /// With --print-config or --explain-config: prints the effective config, without or with `docs` of its sections (key "seed"
+  /// is the tool's own), and ends the tool with exit code 0.
+  void print_config_if_asked(const nlohmann::json& effective, const std::vector<ConfigDoc>& docs) const;
 
   uint64_t seed() const;  // --seed, else the config's "seed", else 0
   const std::string& output() const { return output_; }
@@ -72,7 +74,7 @@ class Tool {
   std::string config_path_, output_, device_ = "cpu", shard_text_ = "0/1";
   std::vector<std::string> variants_, settings_;
   int64_t seed_ = -1, threads_ = 0;
-  bool force_ = false, dry_run_ = false, resume_ = false, json_ = false, print_config_ = false;
+  bool force_ = false, dry_run_ = false, resume_ = false, json_ = false, print_config_ = false, explain_config_ = false;
   bool quiet_ = false, verbose_ = false, no_color_ = false, no_provenance_ = false;
   Shard shard_;
 };

@@ -1,36 +1,18 @@
 #include "lib/model/sotr/config.h"
 
-#include <nlohmann/json.hpp>
-
-#include "lib/base/config.h"
-
 namespace iuq::model {
 
-void SotrConfig::read(ConfigReader& read) {
-  read_grid(read);
-  read("depth", depth);
-  read("heads", heads);
-  read("head_width", head_width);
-  read.done();
+ConfigFields SotrConfig::fields() {
+  return with_grid_fields("sotr", {
+      {"depth", &depth, "layers of the transformer", Range::closed(0, 100)},
+      {"heads", &heads, "heads of its attention", Range::at_least(1)},
+      {"head_width", &head_width, "channels of one head", Range::at_least(1)},
+  });
+}
+
+void SotrConfig::check() const {
+  check_ranges(*this);
   check_grid();
-  check_config(depth >= 0 && depth <= 100, "model.depth", depth, "in 0..100");
-  check_config(heads >= 1, "model.heads", heads, ">= 1");
-  check_config(head_width >= 1, "model.head_width", head_width, ">= 1");
 }
-
-nlohmann::json SotrConfig::json() const {
-  nlohmann::json j = grid_json("sotr");
-  j["depth"] = depth;
-  j["heads"] = heads;
-  j["head_width"] = head_width;
-  return j;
-}
-
-void from_json(const nlohmann::json& j, SotrConfig& config) {
-  ConfigReader read(j, "model");
-  config.read(read);
-}
-
-void to_json(nlohmann::json& j, const SotrConfig& config) { j = config.json(); }
 
 }  // namespace iuq::model

@@ -5,16 +5,14 @@
 namespace iuq::model {
 
 /// Section "model" of the config when its "name" is "sotr". Defaults are the reference's (models.md 4). The transformer is as
-/// wide as the FPN.
+/// wide as the FPN. fields() says what each field means.
 struct SotrConfig : GridConfig {
-  int64_t depth = 12;       // layers of the transformer
-  int64_t heads = 8;        // of its attention
-  int64_t head_width = 32;  // channels of one
+  int64_t depth = 12;
+  int64_t heads = 8;
+  int64_t head_width = 32;
 
-  void read(ConfigReader& read);
-  nlohmann::json json() const;
+  ConfigFields fields();
+  void check() const;
 };
-void from_json(const nlohmann::json& j, SotrConfig& config);
-void to_json(nlohmann::json& j, const SotrConfig& config);
 
 }  // namespace iuq::model

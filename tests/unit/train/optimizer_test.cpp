@@ -97,7 +97,7 @@ TEST_CASE("optimizer: norms and looked-up tables do not decay, biases do, and th
           "[train][property]") {
   TrainConfig config;
   config.weight_decay = 0.05;
-  config.backbone_lr = 0.1;
+  config.backbone_lr_factor = 0.1;
   const Mixed mixed;
   std::map<std::string, std::pair<double, double>> found;  // rate factor, decay
   for (const ParameterGroup& group : parameter_groups(config, mixed, "bottom_up.")) {
@@ -172,7 +172,7 @@ TEST_CASE("optimizer: without gradients a step is the decay of each group", "[tr
   config.optimizer = "adamw";
   config.lr = 0.01;
   config.weight_decay = 0.5;
-  config.backbone_lr = 0.1;
+  config.backbone_lr_factor = 0.1;
   config.warmup = 0;
   const auto segmenter = model::make_segmenter(test::tiny_model(), 3, 1);
   std::map<std::string, at::Tensor> before;
