@@ -6,6 +6,7 @@
 #include "lib/io/atomic_file.h"
 #include "lib/io/provenance.h"
 #include "lib/model/checkpoint.h"
+#include "lib/model/segmenter.h"
 #include "lib/uniq/mine.h"
 #include "lib/view/device.h"
 #include "tools/cli/tool.h"
