@@ -9,6 +9,7 @@
 #include "lib/nn/backbone.h"
 #include "lib/nn/backbone_config.h"
 #include "lib/nn/conv.h"
+#include "tests/support/catch.h"
 #include "tests/unit/model/tiny_segmenters.h"
 #include "tests/unit/uniq/support.h"
 
