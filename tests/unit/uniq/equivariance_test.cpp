@@ -75,6 +75,19 @@ TEST_CASE("equivariance: on the aligned grid a flipped map is the map of the fli
   REQUIRE(difference(view::Alignment::kPatch) > 0.05);
 }
 
+TEST_CASE("equivariance: where g(I) shows nothing of I, masks do not count", "[uniq][property]") {
+  for (const char* at : {"backbone", "neck", "mask_features"}) {
+    CAPTURE(at);
+    Pair pair(view::ViewTransform::crop({64, 64}, -32, 0, 1.0));  // its left half is empty
+    const double before = pair.loss(at).item<double>();
+    REQUIRE(before > 0);
+    pair.batch.truth[1].masks.slice(2, 0, 32).fill_(true);
+    REQUIRE(pair.loss(at).item<double>() == before);
+    pair.batch.truth[1].masks.slice(2, 32).fill_(true);
+    REQUIRE(pair.loss(at).item<double>() != before);
+  }
+}
+
 TEST_CASE("equivariance: no instance in g(I) gives 0 with a graph", "[uniq][error]") {
   Pair pair(view::ViewTransform::identity({64, 64}));
   auto& b = pair.batch;

@@ -107,13 +107,17 @@ TEST_CASE("memory: mined pixels are among the samples, up to their share", "[uni
     }
     return pixels;
   };
+  int64_t beyond_share = 0;
   for (uint64_t seed = 0; seed < 10; ++seed) {
     const PixelBatch sampled = sample_pixels(*batch.segmenter, batch.encoded.mask_features, truth, batch.queries,
                                              config, hard, seed, 0);
     REQUIRE(sampled.count() == 4);
+    const at::Tensor third = 4 * cells[2].flip(0).to(at::kFloat);
+    beyond_share += at::equal(sampled.pixels.position[2], third) ? 1 : 0;
     for (int64_t i = 0; i < 2; ++i) {
       REQUIRE(sampled.pixels.position[i][0].item<float>() == 4 * cells[i][1].item<float>());
       REQUIRE(sampled.pixels.position[i][1].item<float>() == 4 * cells[i][0].item<float>());
     }
   }
+  REQUIRE(beyond_share < 10);  // the third mined pixel is drawn by chance alone
 }
