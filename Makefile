@@ -23,7 +23,7 @@ CONFIGURE = cmake -S . -B $(BUILD) -G Ninja -DCMAKE_BUILD_TYPE=Release -DIUQ_TOR
 NINJA = nice ninja -j$(JOBS)
 CTEST = ctest --output-on-failure --no-tests=error
 
-.PHONY: help deps configure all tools test check test-all test-sanitized test-system-torch demo run bench bench-eval bench-models lint format install clean \
+.PHONY: help deps configure all tools test check test-all test-sanitized test-system-torch demo run bench bench-eval bench-models bench-annotations lint format install clean \
   update-golden
 
 help: ## print this map
@@ -83,6 +83,12 @@ bench-eval: configure ## time iuq-eval against the other evaluators, which it fe
 bench-models: configure ## time segmenters and backbones, and Python's too where PYTHON= names one with torch and transformers
 	$(NINJA) -C $(BUILD) models_bench
 	python3 tests/bench/bench_models.py $(BUILD)/bin
+
+bench-annotations: configure ## time the opening of an annotations file of COCO's size (582 MB)
+	$(NINJA) -C $(BUILD) annotations_workload annotations_bench
+	$(BUILD)/bin/annotations_workload $(BUILD)/annotations.json
+	for kind in train eval; do for threads in 1 2; do \
+	  $(BUILD)/bin/annotations_bench $(BUILD)/annotations.json $$kind $$threads; done; done
 
 lint: ## shellcheck, the includes against the layer picture, and what comments cite
 	@scripts/deps.sh lint

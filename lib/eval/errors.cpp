@@ -209,8 +209,12 @@ class Ranking {
       case Fix::kBoth: return kind == Kind::kBoth;
       case Fix::kDuplicate: return kind == Kind::kDuplicate;
       case Fix::kBackground: return kind == Kind::kBackground;
-      default: return false;
+      case Fix::kNothing:
+      case Fix::kMissed:
+      case Fix::kPositives:
+      case Fix::kNegatives: return false;
     }
+    return false;
   }
 
   static void rank(const Judged& row, Fix fix, std::vector<Curve>& curves) {

@@ -60,7 +60,7 @@ class RecordConsumer {
 /// own; neither lock is taken while the other is held.
 class ParallelRecords {
  public:
-  /// Begins at once, on threads - 1 threads. `consumer` must outlive this. `sections`, `path`: as in RecordParser and
+  /// Begins at once, on at most threads - 1 threads. `consumer` must outlive this. `sections`, `path`: as in RecordParser and
   /// RecordPieces. Error(kNoInput).
   ParallelRecords(const std::string& path, const std::vector<std::string>& sections, RecordConsumer& consumer, int threads,
                   size_t block = RecordPieces::kBlock);
