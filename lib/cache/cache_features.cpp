@@ -21,7 +21,7 @@
 #include "lib/data/image.h"
 #include "lib/io/atomic_file.h"
 #include "lib/io/provenance.h"
-#include "lib/view/scene.h"
+#include "lib/view/sample.h"
 
 // Threads: one of a Prefetcher reads and resizes images; the backbone, the file and the log belong to the calling thread.
 

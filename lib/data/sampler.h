@@ -11,8 +11,9 @@ namespace iuq::data {
 std::vector<int64_t> training_images(const Dataset& set, bool drop_empty);
 
 /// How often an epoch should show each of `images`: max over its categories c (crowds aside) of
-/// max(1, sqrt(threshold / f_c)), f_c the fraction of `images` that has c. Source: LVIS paper (repeat factor sampling),
-/// threshold 0.001 there; 0 gives 1 for all.
+/// max(1, sqrt(threshold / f_c)), f_c the fraction of `images` that has c.
+/// Source: LVIS paper, appendix B.2 (repeat factor sampling),
+/// threshold 0.001 there. 0 gives 1 for all.
 std::vector<double> repeat_factors(const Dataset& set, const std::vector<int64_t>& images, double threshold);
 
 /// The endless order of training: epoch after epoch, each a fresh permutation. at(p) is a function of (items, seed, p)

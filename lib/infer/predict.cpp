@@ -33,7 +33,7 @@ constexpr size_t kImagesAhead = 2;  // read at once, each on a thread: a small n
 // What one image needs before it goes through the network.
 struct Input {
   int64_t index = 0;
-  view::Scene scene;         // image mode
+  view::Sample scene;         // image mode
   cache::StoredView stored;    // cached mode
   cache::StoredView mirrored;  // cached mode, with flip_test
 };

@@ -13,7 +13,7 @@ namespace {
 constexpr int64_t kMasksAtOnce = 16;  // bounds the memory of full-size masks
 
 // Soft masks on the canvas [K, Hi, Wi] -> [K, original]. First cut to the image, then resized to its size: the order
-// matters at the borders (models.md 3.5 step 5).
+// matters at the borders (lib/model/solov2/REFERENCE.md 4, step 5).
 at::Tensor full_masks(const at::Tensor& soft, view::Size valid, view::Size original) {
   at::Tensor masks = soft.unsqueeze(1).slice(2, 0, valid.height).slice(3, 0, valid.width);
   if (!(valid == original)) masks = nn::resize_bilinear(masks, original.height, original.width);

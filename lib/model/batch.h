@@ -8,7 +8,7 @@
 #include <utility>
 #include <vector>
 
-#include "lib/view/scene.h"
+#include "lib/view/sample.h"
 
 // What passes between a segmenter and the rest of the program. The calls are in segmenter.h.
 namespace iuq::model {

@@ -12,7 +12,8 @@
 namespace iuq::model {
 
 /// Sigmoid focal loss of logits [...] float32 against targets [...] of 0 and 1, summed: [] float32.
-/// The positive term weighs alpha, the negative 1 - alpha. Source: models.md 0.2 "focal"; RetinaNet paper, Eq. (5).
+/// The positive term weighs alpha, the negative 1 - alpha.
+/// Source: Lin et al., "Focal Loss for Dense Object Detection", Eq. (5).
 at::Tensor focal_loss_sum(const at::Tensor& logits, const at::Tensor& targets, double alpha = 0.25, double gamma = 2);
 
 /// The same against one class for each row: logits [R, C] float32, labels [R] int64, -1 for none of the classes.
@@ -27,11 +28,13 @@ at::Tensor mean_by_image(const Queries& queries, const at::Tensor& mask_features
                          const std::function<at::Tensor(const Queries&, int64_t)>& of_image);
 
 /// 1 - 2 sum(pt) / (sum p^2 + eps + sum t^2 + eps), p = sigmoid(logits): [N, M] x [N, M] -> [N] float32.
-/// `weight` [N or 1, M] float32 of 0 and 1, or undefined: cells left out of all sums. Source: models.md 3.4.
+/// `weight` [N or 1, M] float32 of 0 and 1, or undefined: cells left out of all sums.
+/// Source: lib/model/solov2/REFERENCE.md 3.
 at::Tensor dice_loss(const at::Tensor& logits, const at::Tensor& targets, const at::Tensor& weight, double eps);
 
 /// Quarter-size masks as SOLO's targets: a cell is set when at least two of its four central pixels are.
-/// [N, Hi, Wi] bool, sides multiples of 4 -> [N, Hi/4, Wi/4] bool. Source: models.md 3.3 (equals cv2's exact 1/4 resize).
+/// [N, Hi, Wi] bool, sides multiples of 4 -> [N, Hi/4, Wi/4] bool.
+/// Source: lib/model/solov2/REFERENCE.md 2 (equals cv2's exact 1/4 resize).
 at::Tensor quarter_masks(const at::Tensor& masks);
 
 /// Gives each empty mask the one cell nearest to the centroid of its full-size mask, so that small instances are

@@ -20,7 +20,7 @@ constexpr int64_t kFirstStride = 4;  // of the backbone's maps; each next one ha
 
 int64_t covered(int64_t pixels, int64_t stride) { return (pixels + stride - 1) / stride; }
 
-void check_truth(const view::GroundTruth& truth, view::Size canvas, int64_t image) {
+void check_truth(const view::Instances& truth, view::Size canvas, int64_t image) {
   expect_shape(truth.labels, {truth.count()}, at::kLong, "truth[].labels", image);
   expect_shape(truth.masks, {truth.count(), canvas.height, canvas.width}, at::kBool, "truth[].masks", image);
 }
@@ -53,7 +53,7 @@ void Segmenter::check(const Encoded& encoded) const {
                "encoded.mask_features");
 }
 
-void Segmenter::check(const Encoded& encoded, const std::vector<view::GroundTruth>& truth) const {
+void Segmenter::check(const Encoded& encoded, const std::vector<view::Instances>& truth) const {
   check(encoded);
   expect_count(truth.size(), encoded.frame.valid.size(), "truth");
   for (size_t b = 0; b < truth.size(); ++b) check_truth(truth[b], encoded.frame.canvas, static_cast<int64_t>(b));
@@ -100,7 +100,7 @@ Encoded Segmenter::encode(const FeaturePyramid& backbone, const Frame& frame) {
   return encoded;
 }
 
-Queries Segmenter::assign(const Encoded& encoded, const std::vector<view::GroundTruth>& truth) {
+Queries Segmenter::assign(const Encoded& encoded, const std::vector<view::Instances>& truth) {
   check(encoded, truth);
   Queries queries = do_assign(encoded, truth);
   queries.draw = encoded.frame.draw;
@@ -109,7 +109,7 @@ Queries Segmenter::assign(const Encoded& encoded, const std::vector<view::Ground
 }
 
 Losses Segmenter::base_losses(const Encoded& encoded, const Queries& queries,
-                              const std::vector<view::GroundTruth>& truth) {
+                              const std::vector<view::Instances>& truth) {
   check(encoded, truth);
   queries.check(query_width());
   Losses losses = do_base_losses(encoded, queries, truth);
@@ -118,7 +118,7 @@ Losses Segmenter::base_losses(const Encoded& encoded, const Queries& queries,
 }
 
 at::Tensor Segmenter::mask_loss(const Queries& queries, const at::Tensor& mask_features,
-                                const std::vector<view::GroundTruth>& truth, const at::Tensor& valid) {
+                                const std::vector<view::Instances>& truth, const at::Tensor& valid) {
   queries.check(query_width());
   const int64_t batch = std::ssize(truth);
   expect_shape(mask_features, {batch, mask_channels(), -1, -1}, at::kFloat, "mask_features");
@@ -154,7 +154,7 @@ at::Tensor Segmenter::pixel_logits(const Queries& queries, const PixelSet& pixel
   return logits;
 }
 
-at::Tensor Segmenter::instance_cells(const view::GroundTruth& truth) {
+at::Tensor Segmenter::instance_cells(const view::Instances& truth) {
   check_truth(truth, {-1, -1}, 0);
   const at::Tensor cells_of = do_cells(truth.masks);
   expect_shape(cells_of, {truth.count(), cells(truth.masks.size(1)), cells(truth.masks.size(2))}, at::kBool,

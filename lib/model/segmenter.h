@@ -32,13 +32,13 @@ class Segmenter : public torch::nn::Module {
   Encoded encode(const FeaturePyramid& backbone, const Frame& frame);
   /// The queries that the segmenter's target assignment gives to the instances; Q = 0 is valid. `truth`: B images whose
   /// masks are of the canvas.
-  Queries assign(const Encoded& encoded, const std::vector<view::GroundTruth>& truth);
+  Queries assign(const Encoded& encoded, const std::vector<view::Instances>& truth);
   /// `queries` as assign gave them for this batch, all or some.
-  Losses base_losses(const Encoded& encoded, const Queries& queries, const std::vector<view::GroundTruth>& truth);
+  Losses base_losses(const Encoded& encoded, const Queries& queries, const std::vector<view::Instances>& truth);
   /// The mask part of the base loss alone, with its own weights, on any mask features of the right frame.
   ///   valid  [B, H, W] bool or undefined: cells outside are left out.   returns [] float32, 0 when Q = 0
   at::Tensor mask_loss(const Queries& queries, const at::Tensor& mask_features,
-                       const std::vector<view::GroundTruth>& truth, const at::Tensor& valid);
+                       const std::vector<view::Instances>& truth, const at::Tensor& valid);
   /// Masks of the queries on the maps of their own images, [B, D, H, W] -> [Q, H, W] logits.
   at::Tensor mask_logits(const Queries& queries, const at::Tensor& mask_features);
   /// The same operation on loose pixels: [Q, P] logits. On pixels taken from a query's own map, with the query's anchor, it
@@ -46,7 +46,7 @@ class Segmenter : public torch::nn::Module {
   at::Tensor pixel_logits(const Queries& queries, const PixelSet& pixels);
   /// Which cells of the mask feature map belong to each instance: [N, H, W] bool. An instance too small for any has the one
   /// at its centroid.
-  at::Tensor instance_cells(const view::GroundTruth& truth);
+  at::Tensor instance_cells(const view::Instances& truth);
   std::vector<Prediction> predict(const Encoded& encoded);
   /// Masks of a prediction [K, H, W] on the canvas: [K, Hi, Wi].
   at::Tensor to_canvas(const at::Tensor& masks, view::Size canvas);
@@ -79,11 +79,11 @@ class Segmenter : public torch::nn::Module {
   virtual at::Tensor do_mask_features(const FeaturePyramid& neck) = 0;
   /// Outputs of all other heads: what becomes Encoded::heads.
   virtual std::shared_ptr<const SegmenterState> do_heads(const FeaturePyramid& neck, const at::Tensor& mask_features) = 0;
-  virtual Queries do_assign(const Encoded& encoded, const std::vector<view::GroundTruth>& truth) = 0;
+  virtual Queries do_assign(const Encoded& encoded, const std::vector<view::Instances>& truth) = 0;
   virtual Losses do_base_losses(const Encoded& encoded, const Queries& queries,
-                                const std::vector<view::GroundTruth>& truth) = 0;
+                                const std::vector<view::Instances>& truth) = 0;
   virtual at::Tensor do_mask_loss(const Queries& queries, const at::Tensor& mask_features,
-                                  const std::vector<view::GroundTruth>& truth, const at::Tensor& valid) = 0;
+                                  const std::vector<view::Instances>& truth, const at::Tensor& valid) = 0;
   /// Masks at the stride of the mask features, as the mask loss sees them: [N, Hi, Wi] bool -> [N, H, W] bool.
   virtual at::Tensor do_cells(const at::Tensor& masks) = 0;
   virtual std::vector<Prediction> do_predict(const Encoded& encoded) = 0;
@@ -96,7 +96,7 @@ class Segmenter : public torch::nn::Module {
 
  private:
   void check(const Encoded& encoded) const;
-  void check(const Encoded& encoded, const std::vector<view::GroundTruth>& truth) const;
+  void check(const Encoded& encoded, const std::vector<view::Instances>& truth) const;
   int64_t cells(int64_t pixels) const;  // rows or columns of the mask features
 
   Traits traits_;

@@ -27,7 +27,7 @@ enum class NormKind {
 };
 NormKind norm_kind(const std::string& name);  // "frozen" or "batch"; Error(kConfig)
 
-/// Batch norm under the names weight, bias, running_mean, running_var; eps 1e-5. Source: models.md 1.1.
+/// Batch norm under the names weight, bias, running_mean, running_var; eps 1e-5. Source: REFERENCE.md 1.1.
 class NormImpl : public torch::nn::Module {
  public:
   NormImpl(int64_t channels, NormKind kind);
@@ -74,7 +74,7 @@ class ConvImpl : public torch::nn::Module, public Initialised {
 };
 TORCH_MODULE(Conv);
 
-/// Appends x then y in [-1, 1] (both ends included) over the map: [B, C, H, W] -> [B, C+2, H, W]. Source: models.md 3.1.
+/// Appends x then y in [-1, 1] (both ends included) over the map: [B, C, H, W] -> [B, C+2, H, W]. Source: REFERENCE.md 5.
 at::Tensor with_coordinates(const at::Tensor& x);
 /// Bilinear resize, align_corners false, no antialias: [B, C, H, W] -> [B, C, height, width].
 at::Tensor resize_bilinear(const at::Tensor& x, int64_t height, int64_t width);

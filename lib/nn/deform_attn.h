@@ -11,7 +11,7 @@ namespace iuq::nn {
 /// Height and width of each map of a pyramid, in the order in which they lie in the token axis, row-major each.
 using LevelShapes = std::vector<std::pair<int64_t, int64_t>>;
 
-/// The sampling of multi-scale deformable attention (Zhu et al. 2021, equation 3; models.md 5.1): each query of each
+/// The sampling of multi-scale deformable attention (Zhu et al. 2021, equation 3; REFERENCE.md 4): each query of each
 /// head sums, over levels and points, the head's value at a location times the weight given for it.
 ///   value     [B, tokens, heads, depth], tokens = sum of height * width
 ///   locations [B, queries, heads, L, points, 2] x then y, in units of the level's width and height: 0 and 1 are the

@@ -20,7 +20,7 @@ enum class FpnTop {
 
 /// Feature pyramid, registered on `owner` under detectron2's names fpn_lateral2..5 and fpn_output2..5. `in_channels` are
 /// those of the backbone's last stages up to res5: four make P2..P5, three P3..P5.
-/// Source: models.md 1.2, detectron2/modeling/backbone/fpn.py, adet/modeling/backbone/fpn.py.
+/// Source: REFERENCE.md 2; d2:detectron2/modeling/backbone/fpn.py; adet:adet/modeling/backbone/fpn.py.
 class Fpn {
  public:
   Fpn() = default;

@@ -68,7 +68,7 @@ ConfigFields ResNetConfig::fields() {
       {"norm", &norm, "\"frozen\" for pretrained weights, \"batch\" for a random start",
        Range::one_of({"frozen", "batch"})},
       {"freeze", &freeze, "parts that do not train: 0 none, 1 stem, 2 stem and res2, ... 5 all", Range::closed(0, 5)},
-      // Source: models.md 1.1.
+      // Source: REFERENCE.md 1.
       {"stride_in_1x1", &stride_in_1x1, "true for MSRA's and Caffe's weights, false for torchvision's"},
   };
 }

@@ -12,7 +12,7 @@
 namespace iuq::nn {
 
 /// Residual network under detectron2's names: stem.conv1, res2..res5.{block}.{conv1,conv2,conv3,shortcut}.
-/// Source: models.md 1.1, torchvision/models/resnet.py.
+/// Source: REFERENCE.md 1; tv:torchvision/models/resnet.py.
 class ResNetImpl : public Backbone {
  public:
   explicit ResNetImpl(const ResNetConfig& config);

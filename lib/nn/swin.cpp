@@ -17,7 +17,7 @@ namespace {
 constexpr int64_t kPatch = 4;
 constexpr size_t kPlans = 16;  // map sizes, times two, whose windows a stage remembers
 
-// The published sizes. Source: models.md 1.3.
+// The published sizes. Source: REFERENCE.md 3.1.
 const std::map<std::string, SwinConfig>& sizes() {
   static const std::map<std::string, SwinConfig> table = {
       {"swin_t", {"swin_t", 96, {2, 2, 6, 2}, {3, 6, 12, 24}, 7}},

@@ -20,7 +20,7 @@ namespace iuq::nn {
 /// multiples of 4, or of a window, are padded with zeros on the right and below; odd blocks are always shifted.
 /// In training mode each block is skipped for some of the images (stochastic depth), as drawn from the stream of seed_.
 /// Works in the type of its parameters (float32 or bfloat16) and returns maps in the type of the images.
-/// Source: models.md 1.3; Liu et al., "Swin Transformer" (2021); Mask2Former's modeling/backbone/swin.py.
+/// Source: REFERENCE.md 3; Liu et al., "Swin Transformer", section 3; m2f:mask2former/modeling/backbone/swin.py.
 class SwinImpl : public Backbone, public Stochastic {
  public:
   explicit SwinImpl(const SwinConfig& config);

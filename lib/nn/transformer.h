@@ -47,7 +47,8 @@ TORCH_MODULE(Attention);
 
 /// Sines and cosines of a cell's position on its map: [H*W, channels] float32, row by row. The first half of the channels is
 /// of the row, the second of the column; both count from 1 to a full turn at the end of the map.
-/// Source: models.md 5.1; m2f/modeling/transformer_decoder/position_encoding.py (normalised, temperature 10000).
+/// Source: REFERENCE.md 5; m2f:mask2former/modeling/transformer_decoder/position_encoding.py (normalised, temperature
+/// 10000).
 at::Tensor sine_positions(int64_t height, int64_t width, int64_t channels, const at::Tensor& like);
 
 }  // namespace iuq::nn

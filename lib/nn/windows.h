@@ -13,7 +13,7 @@ namespace iuq::nn {
 /// How the tokens of one map, H x W row by row, lie in square windows: the map is padded right and below to whole windows,
 /// rolled by -shift on both axes, and cut. A window has N = side * side slots, row by row, each for a token or
 /// for padding.
-/// Source: models.md 1.3; Liu et al., "Swin Transformer", section 3.2.
+/// Source: REFERENCE.md 3.2; Liu et al., "Swin Transformer", section 3.2.
 struct WindowPlan {
   int64_t windows = 0, slots = 0;  // windows of the map, N of a window
   at::Tensor token;                // [windows * N] int64: the token in each slot; 0 where padding is
@@ -33,7 +33,7 @@ WindowPlan plan_windows(view::Size map, int64_t side, int64_t shift, c10::Device
 at::Tensor relative_positions(int64_t side);
 
 /// A table of relative positions [(2 v - 1)^2, heads] for windows of `side` instead of v: resized like an image, bicubic,
-/// align_corners false. Source: models.md 1.3 "Window change".
+/// align_corners false. Source: REFERENCE.md 3.3.
 at::Tensor resize_positions(const at::Tensor& table, int64_t side);
 
 /// rows [B * H * W, C] of B maps -> [B * windows * N, C]; 0 where padding is. Differentiable.

@@ -39,13 +39,13 @@ class ImageSource : public BatchSource {
     const auto& sides = options_.input.short_side;
     Rng size(options_.seed, "short side", key(step));
     const int64_t side = sides[static_cast<size_t>(size.below(static_cast<int64_t>(sides.size())))];
-    std::vector<view::Scene> scenes;
+    std::vector<view::Sample> scenes;
     std::vector<view::Placement> placements;
     view::Size canvas;
     for (size_t i = 0; i < images.size(); ++i) {
       placements.push_back(draw_placement(images[i], side, step, i));
       scenes.push_back(
-          view::load_scene(options_.dataset, images[i], options_.images, options_.input, placements.back()));
+          view::load_sample(options_.dataset, images[i], options_.images, options_.input, placements.back()));
       canvas.height = std::max(canvas.height, scenes.back().image.size(1));
       canvas.width = std::max(canvas.width, scenes.back().image.size(2));
     }
@@ -88,7 +88,7 @@ class ImageSource : public BatchSource {
 
   // A bucket is a canvas size at the last of the short sides. At another of them the canvases of its images may differ by a
   // little, so all are padded to the largest.
-  static void pad(view::Scene& scene, view::Size canvas) {
+  static void pad(view::Sample& scene, view::Size canvas) {
     const int64_t right = canvas.width - scene.image.size(2);
     const int64_t below = canvas.height - scene.image.size(1);
     if (right == 0 && below == 0) return;
@@ -118,7 +118,7 @@ class CachedSource : public BatchSource {
     const auto add = [&](int64_t image, int64_t number) {
       const data::Image& entry = options_.dataset.images()[static_cast<size_t>(image)];
       const cache::StoredView stored = store_->read(entry.id, number);
-      const view::Scene scene = load_truth(options_.dataset, image, options_.input, options_.input.short_side.back(), false);
+      const view::Sample scene = load_truth(options_.dataset, image, options_.input, options_.input.short_side.back(), false);
       if (!(scene.valid == stored.valid)) {
         throw Error(ErrorCode::kBadData, cat("the features of image ", entry.id, " were cached at ", stored.valid.height, "x",
                                              stored.valid.width, " pixels, section \"input\" says ", scene.valid.height,
@@ -200,7 +200,7 @@ Batch Loader::next() { return state_->batches.next(); }
 Batch to_device(Batch batch, c10::Device device) {
   if (batch.images.defined()) batch.images = batch.images.to(device);
   for (at::Tensor& level : batch.features) level = level.to(device);
-  for (view::GroundTruth& truth : batch.truth) {
+  for (view::Instances& truth : batch.truth) {
     truth.labels = truth.labels.to(device);
     truth.masks = truth.masks.to(device);
   }

@@ -26,7 +26,7 @@ struct Batch {
   at::Tensor images;               // [B, 3, Hi, Wi] float32; undefined when features come from the cache
   model::FeaturePyramid features;  // of the backbone; empty when images are given
   model::Frame frame;
-  std::vector<view::GroundTruth> truth;      // B
+  std::vector<view::Instances> truth;      // B
   std::vector<view::ViewTransform> to_view;  // B: from each image at test size, as cache and mining see it, to the canvas
   std::vector<view::ViewTransform> pairs;    // B/2, or none: from the frame of image i to that of image i + B/2
 };

@@ -14,7 +14,7 @@ namespace {
 // The data set's image id of each query: [Q] int64 on the queries' device.
 at::Tensor image_ids(const Forward& forward) {
   std::vector<int64_t> ids;
-  for (const view::GroundTruth& truth : forward.batch.truth) ids.push_back(truth.image_id);
+  for (const view::Instances& truth : forward.batch.truth) ids.push_back(truth.image_id);
   const at::Tensor& image = forward.queries.image;
   return torch::tensor(ids, at::kLong).to(image.device()).index_select(0, image);
 }

@@ -38,7 +38,7 @@ StepResult Step::take(const Batch& batch, int64_t step) {
     loss.value = loss.value.detach();
     loss.weighted = loss.weighted.detach();
   }
-  for (const view::GroundTruth& truth : batch.truth) result.image_ids.push_back(truth.image_id);
+  for (const view::Instances& truth : batch.truth) result.image_ids.push_back(truth.image_id);
   return result;
 }
 

@@ -74,7 +74,7 @@ at::Tensor equivariance_loss(model::Segmenter& segmenter, const PairBatch& batch
   for (const view::ViewTransform& g : batch.pairs) {
     valid.push_back(g.valid(batch.encoded.frame.canvas, segmenter.mask_stride(), segmenter.alignment()));
   }
-  const std::vector<view::GroundTruth> truth(batch.truth.begin() + pairs, batch.truth.end());
+  const std::vector<view::Instances> truth(batch.truth.begin() + pairs, batch.truth.end());
   return segmenter.mask_loss(of_second_half(batch.queries, pairs), features, truth,
                              at::stack(valid).to(features.device()));
 }

@@ -20,7 +20,7 @@ struct PairBatch {
   const model::FeaturePyramid& backbone;               // of all B images
   const model::Encoded& encoded;                       // of all B images
   const model::Queries& queries;                       // of all B images, assigned on each image's own ground truth
-  const std::vector<view::GroundTruth>& truth;         // B
+  const std::vector<view::Instances>& truth;         // B
   const std::vector<view::ViewTransform>& pairs;       // P
 };
 
@@ -35,7 +35,7 @@ at::Tensor transformed_mask_features(model::Segmenter& segmenter, const model::F
 ///   returns [] float32: the segmenter's own mask loss, unweighted by lambda; 0 when g(I) has no query.
 /// Error(kInternal) naming the tensor whose shape or type is another.
 /// The gradient reaches queries and features. Cells of g(I) whose features came from outside of I are left out.
-/// Source: paper, "equivariance" part of the method; models.md 9.2 and 9.4 (coordinates are those of the new frame).
+/// Source: METHOD.md 4 (coordinates are those of the new frame).
 at::Tensor equivariance_loss(model::Segmenter& segmenter, const PairBatch& batch, const UniqConfig& config);
 
 }  // namespace iuq::uniq

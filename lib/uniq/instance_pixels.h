@@ -18,7 +18,7 @@ std::vector<int64_t> cells_of(const at::Tensor& cells, int64_t n);
 using Anchor = std::array<float, 3>;
 
 /// Where the instances of one image lie for segmenters whose masks depend on position: on the anchor of their best-scoring
-/// query, and without one on the centroid of their cells at level 0. Source: models.md 9.4, option A.
+/// query, and without one on the centroid of their cells at level 0. Source: METHOD.md 3.3.
 class InstanceAnchors {
  public:
   /// `best`: best_queries() of the image.

@@ -19,7 +19,7 @@ namespace iuq::uniq {
 /// Error(kInternal) naming the tensor whose shape or type is another.
 /// Pixels are taken in blocks and the gradient of a block is formed at once, so memory does not grow with their number.
 /// Randomness: stream (seed, "inter queries", step) when max_queries limits the queries.
-/// Source: paper, "Inter-scene" querying; models.md 9.1 and 9.7 (focal parameters and normaliser are our choice).
+/// Source: METHOD.md 3.1 and 6 (focal parameters and normaliser are our choice).
 at::Tensor inter_scene_loss(model::Segmenter& segmenter, const model::Queries& queries, const at::Tensor& query_image_id,
                             const PixelBatch& negatives, const UniqConfig& config, uint64_t seed, int64_t step);
 

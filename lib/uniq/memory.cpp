@@ -115,7 +115,7 @@ std::vector<int64_t> choose(const std::vector<int64_t>& cells, const std::vector
 }  // namespace
 
 PixelBatch sample_pixels(model::Segmenter& segmenter, const at::Tensor& mask_features,
-                         const std::vector<view::GroundTruth>& truth, const model::Queries& queries,
+                         const std::vector<view::Instances>& truth, const model::Queries& queries,
                          const UniqConfig& config, const HardPixels& hard, uint64_t seed, int64_t step) {
   view::expect_shape(mask_features, {std::ssize(truth), segmenter.mask_channels(), -1, -1}, at::kFloat, "mask_features");
   queries.check(segmenter.query_width());

@@ -30,7 +30,7 @@ struct PixelBatch {
 };
 
 /// The external memory: a ring of the last instance-pixel embeddings over several batches, background left out.
-/// Source: paper, "Inter-scene" part of the method; models.md 9.1. Dropped after training.
+/// Source: METHOD.md 2. Dropped after training.
 class PixelMemory {
  public:
   /// `width` D of the embeddings. Takes capacity * (4 D + 56) bytes on `device`.
@@ -63,7 +63,7 @@ using HardPixels = std::function<std::vector<std::pair<float, float>>(size_t ima
 ///   mask_features [B, D, H, W] float32; truth B images; queries of these images. Anchors are those of InstanceAnchors.
 /// Randomness: stream (seed, "pixels", step, image of the batch).
 PixelBatch sample_pixels(model::Segmenter& segmenter, const at::Tensor& mask_features,
-                         const std::vector<view::GroundTruth>& truth, const model::Queries& queries,
+                         const std::vector<view::Instances>& truth, const model::Queries& queries,
                          const UniqConfig& config, const HardPixels& hard, uint64_t seed, int64_t step);
 
 }  // namespace iuq::uniq

@@ -135,7 +135,7 @@ class Miner {
   }
 
   void gather(const LoadedImage& image, PixelBlock& block) {
-    const view::GroundTruth& truth = image.scene.truth;
+    const view::Instances& truth = image.scene.truth;
     if (truth.count() == 0) return;
     const EncodedImage found = encode(job_, image);
     const int64_t stride = job_.segmenter.mask_stride();

@@ -7,14 +7,14 @@
 #include "lib/base/prefetcher.h"
 #include "lib/model/batch.h"
 #include "lib/uniq/mine.h"
-#include "lib/view/scene.h"
+#include "lib/view/sample.h"
 
 namespace iuq::uniq {
 
 /// View 0 of an image and its instances.
 struct LoadedImage {
   cache::StoredView view;
-  view::Scene scene;  // ground truth only
+  view::Sample scene;  // ground truth only
 };
 
 /// Images of the dataset in the given order, each read while the one before is worked on. `job` must outlive it.

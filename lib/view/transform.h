@@ -31,7 +31,7 @@ struct AxisMap {
 };
 
 /// A geometric transformation g of an image as a value: flips, crops and resizes along the axes. Drawn once, stored
-/// with the features, and applied alike to image, masks and feature maps (design: "equivariance pairs").
+/// with the features, and applied alike to image, masks and feature maps (GEOMETRY.md 1 and 2).
 /// Pixel (0,0) is the centre of the top-left pixel, x right, y down.
 struct ViewTransform {
   AxisMap x;

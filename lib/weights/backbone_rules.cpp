@@ -1,6 +1,6 @@
 #include "lib/weights/rules.h"
 
-// Sources: models.md 1.1 and 1.2; detectron2's tools/convert-torchvision-to-d2.py and checkpoint/c2_model_loading.py.
+// Sources: WEIGHTS.md 2; d2:tools/convert-torchvision-to-d2.py; d2:detectron2/checkpoint/c2_model_loading.py.
 namespace iuq::weights {
 
 std::vector<Rule> operator+(std::vector<Rule> a, const std::vector<Rule>& b) {

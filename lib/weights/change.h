@@ -14,7 +14,7 @@ io::TensorData third_of(const io::TensorData& whole, int part);
 
 /// The 4C inputs of a Swin patch merging along the last axis, [4C] or [out, 4C]: from mmdetection's order (channel by channel,
 /// phases (0,0), (0,1), (1,0), (1,1) of (row, column)) to ours (phase by phase, (0,0), (1,0), (0,1), (1,1)), or back.
-/// Source: models.md 1.3 "Patch-merging channel order".
+/// Source: WEIGHTS.md 3.1.
 io::TensorData reorder_merging(const io::TensorData& tensor, bool to_ours);
 
 }  // namespace iuq::weights

@@ -12,7 +12,7 @@ namespace iuq::weights {
 /// 1 - 1e-5, so that eps makes them exact). Error(kBadData) naming `path`, the key and both shapes if a norm is not whole, or
 /// does not fit its convolution.
 void complete_conv_norms(io::TensorFile& file, const std::string& path, std::vector<std::string>& filled);
-/// The four output norms of a Swin Transformer, which classifiers lack: weight 1, bias 0. Source: models.md 1.3.
+/// The four output norms of a Swin Transformer, which classifiers lack: weight 1, bias 0. Source: WEIGHTS.md 3.
 void complete_output_norms(io::TensorFile& file, const std::string& path, std::vector<std::string>& filled);
 
 }  // namespace iuq::weights

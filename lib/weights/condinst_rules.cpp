@@ -2,7 +2,7 @@
 
 namespace iuq::weights {
 
-// P3 is the finest level, and P6 and P7 are convolutions. Source: models.md 2.2.
+// P3 is the finest level, and P6 and P7 are convolutions. Source: WEIGHTS.md 5.
 std::vector<Rule> condinst_mmdet() {
   const std::string fcos = "proposal_generator.fcos_head.", mask = "mask_head.mask_feature_head.";
   return {

@@ -1,6 +1,6 @@
 #include "lib/weights/rules.h"
 
-// Heads of SOLOv2 and SOTR. Source: models.md 3.2 and 4.
+// Heads of SOLOv2 and SOTR. Source: WEIGHTS.md 4.
 namespace iuq::weights {
 
 std::vector<Rule> solov2_mmdet() {

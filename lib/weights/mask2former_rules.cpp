@@ -1,6 +1,6 @@
 #include "lib/weights/rules.h"
 
-// Mask2Former's pixel decoder and transformer decoder. Our names are its authors', detectron2's. Source: models.md 5.3.
+// Mask2Former's pixel decoder and transformer decoder. Our names are its authors', detectron2's. Source: WEIGHTS.md 6.
 namespace iuq::weights {
 namespace {
 

@@ -1,6 +1,6 @@
 #include "lib/weights/rules.h"
 
-// Swin Transformers. Our names are Microsoft's, which detectron2 and Mask2Former kept. Source: models.md 1.3.
+// Swin Transformers. Our names are Microsoft's, which detectron2 and Mask2Former kept. Source: WEIGHTS.md 3.
 namespace iuq::weights {
 namespace {
 

@@ -28,8 +28,8 @@ namespace {
 
 constexpr int64_t kSide = 512, kImages = 2, kInstances = 7, kClasses = 80;
 
-view::GroundTruth ellipses(int64_t image_id) {
-  view::GroundTruth truth;
+view::Instances ellipses(int64_t image_id) {
+  view::Instances truth;
   truth.image_id = image_id;
   Rng rng(static_cast<uint64_t>(image_id), "ellipses");
   std::vector<at::Tensor> masks;
@@ -63,7 +63,7 @@ Subject segmenter_subject(const std::string& name) {
   torch::manual_seed(1);
   const at::Tensor images = at::randn({kImages, 3, kSide, kSide});
   const model::Frame frame{{kSide, kSide}, std::vector<view::Size>(kImages, {kSide, kSide})};
-  const std::vector<view::GroundTruth> truth = {ellipses(1), ellipses(2)};
+  const std::vector<view::Instances> truth = {ellipses(1), ellipses(2)};
   Subject subject;
   subject.forward = [=] {
     const torch::NoGradGuard no_grad;

@@ -1,4 +1,5 @@
-// How well a trained model's queries and features follow flips and crops, for each place where g may act: models.md 9.2.
+// How well a trained model's queries and features follow flips and crops, for each place where g may act:
+// lib/uniq/METHOD.md 4.3.
 // usage: self_check MODEL ANNOTATIONS IMAGES [LIMIT]
 #include <cstdio>
 #include <exception>
@@ -9,7 +10,7 @@
 #include "lib/model/checkpoint.h"
 #include "lib/model/segmenter.h"
 #include "tests/support/self_check.h"
-#include "lib/view/scene.h"
+#include "lib/view/sample.h"
 
 namespace {
 
@@ -27,8 +28,8 @@ int run(const char* model_path, const char* annotations, const char* images, int
       uniq::AgreementSum sum;
       const auto count = std::min<int64_t>(limit, static_cast<int64_t>(dataset.images().size()));
       for (int64_t i = 0; i < count; ++i) {
-        const view::Scene scene =
-            view::load_scene(dataset, i, images, checkpoint.input, checkpoint.input.short_side.back(), false);
+        const view::Sample scene =
+            view::load_sample(dataset, i, images, checkpoint.input, checkpoint.input.short_side.back(), false);
         const view::Size canvas{scene.image.size(1), scene.image.size(2)};
         const auto g = kind[0] == 'f' ? view::ViewTransform::flip_x(canvas, segmenter.alignment())
                                       : view::ViewTransform::crop(canvas, kGrid, kGrid, 1.0);

@@ -20,11 +20,11 @@ double iou(const at::Tensor& a, const at::Tensor& b, const at::Tensor& valid) {
 
 }  // namespace
 
-void AgreementSum::add(model::Segmenter& segmenter, const at::Tensor& image, const view::GroundTruth& truth,
+void AgreementSum::add(model::Segmenter& segmenter, const at::Tensor& image, const view::Instances& truth,
                        const view::ViewTransform& g, const std::string& equi_at) {
   const torch::NoGradGuard guard;
   const view::Size canvas{image.size(1), image.size(2)};
-  const std::vector<view::GroundTruth> both = {truth, view::transform(truth, g, 1)};
+  const std::vector<view::Instances> both = {truth, view::transform(truth, g, 1)};
   const auto backbone = segmenter.backbone(at::stack({image, g.apply_image(image)}));
   const model::Encoded encoded = segmenter.encode(backbone, {canvas, {canvas, canvas}});
   const model::Queries queries = segmenter.assign(encoded, both);

@@ -27,8 +27,8 @@ class AgreementSum {
   ///   equi_at  as UniqConfig::equi_at
   /// The best-scoring query of each instance counts. Cells of g(I) that show nothing of I are left out. The segmenter
   /// should be trained and in eval mode: near-zero `moved` beside a high `fresh` means a wrong coordinate frame.
-  /// Source: models.md 9.2 "self-check".
-  void add(model::Segmenter& segmenter, const at::Tensor& image, const view::GroundTruth& truth,
+  /// Source: lib/uniq/METHOD.md 4.3.
+  void add(model::Segmenter& segmenter, const at::Tensor& image, const view::Instances& truth,
            const view::ViewTransform& g, const std::string& equi_at);
   Agreement mean() const;
 

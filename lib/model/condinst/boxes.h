@@ -5,7 +5,7 @@
 namespace iuq::model {
 
 /// 1 - GIoU of boxes around the same points, given as distances [P, 4] (left, top, right, bottom), all >= 0: [P] float32.
-/// The IoU in it is (overlap + 1) / (union + 1). Source: models.md 2.4; adet/utils/comm.py, compute_ious.
+/// The IoU in it is (overlap + 1) / (union + 1). Source: REFERENCE.md 3; adet:adet/utils/comm.py, compute_ious.
 at::Tensor giou_loss(const at::Tensor& distances, const at::Tensor& targets);
 
 /// How central the points lie in their boxes: sqrt(min(l,r)/max(l,r) * min(t,b)/max(t,b)), [P, 4] -> [P] in [0, 1].

@@ -74,7 +74,7 @@ std::shared_ptr<const SegmenterState> CondInst::do_heads(const FeaturePyramid& n
   return std::make_shared<CondInstHeads>(box_head_->forward(neck, controller_));
 }
 
-Queries CondInst::do_assign(const Encoded& encoded, const std::vector<view::GroundTruth>& truth) {
+Queries CondInst::do_assign(const Encoded& encoded, const std::vector<view::Instances>& truth) {
   const auto& heads = own_state<CondInstHeads>(encoded.heads);
   std::vector<view::Size> levels;
   std::vector<int64_t> first = {0};  // location of each level
@@ -86,7 +86,7 @@ Queries CondInst::do_assign(const Encoded& encoded, const std::vector<view::Grou
   std::vector<int64_t> all_labels(static_cast<size_t>(batch * first.back()), -1), location, instance;
   std::vector<float> distances, anchor;
   for (int64_t b = 0; b < batch; ++b) {
-    const view::GroundTruth& own = truth[static_cast<size_t>(b)];
+    const view::Instances& own = truth[static_cast<size_t>(b)];
     const at::Tensor labels = own.labels.to(at::kCPU);
     for (const CondInstPositive& p : condinst_targets(own, levels, config_)) {
       const auto l = static_cast<size_t>(p.level);
@@ -129,7 +129,7 @@ Queries CondInst::do_assign(const Encoded& encoded, const std::vector<view::Grou
 }
 
 Losses CondInst::do_base_losses(const Encoded& encoded, const Queries& queries,
-                                const std::vector<view::GroundTruth>& truth) {
+                                const std::vector<view::Instances>& truth) {
   const auto& heads = own_state<CondInstHeads>(encoded.heads);
   const auto& targets = own_state<CondInstTargets>(queries.targets);
   const at::Tensor& positives = targets.positives;
@@ -147,7 +147,7 @@ Losses CondInst::do_base_losses(const Encoded& encoded, const Queries& queries,
   return losses;
 }
 
-at::Tensor CondInst::semantic_loss(const Encoded& encoded, const std::vector<view::GroundTruth>& truth) {
+at::Tensor CondInst::semantic_loss(const Encoded& encoded, const std::vector<view::Instances>& truth) {
   const at::Tensor logits = mask_branch_->semantic(encoded.neck.at(0));  // [B, C, H, W]
   at::Tensor targets = at::zeros(logits.sizes(), logits.options().dtype(at::kBool));
   for (size_t b = 0; b < truth.size(); ++b) {
@@ -168,7 +168,7 @@ at::Tensor CondInst::semantic_loss(const Encoded& encoded, const std::vector<vie
 }
 
 at::Tensor CondInst::do_mask_loss(const Queries& queries, const at::Tensor& mask_features,
-                                  const std::vector<view::GroundTruth>& truth, const at::Tensor& valid) {
+                                  const std::vector<view::Instances>& truth, const at::Tensor& valid) {
   const int64_t factor = kStride / config_.mask_out_stride;
   return mean_by_image(queries, mask_features, [&](const Queries& own, int64_t b) {
     const at::Tensor logits = do_mask_logits(own, mask_features[b]);

@@ -10,7 +10,7 @@ namespace iuq::model {
 /// CondInst (Tian et al., 2020): each FCOS location makes the weights of a small network, which is applied to the mask
 /// features and to coordinates relative to the location. Parameters carry AdelaiDet's names. A query is such a set of
 /// weights, its anchor the location (x, y in input pixels) and the level.
-/// Source: models.md 2, adet/modeling/condinst and adet/modeling/fcos.
+/// Source: REFERENCE.md 1 to 4; adet:adet/modeling/condinst/condinst.py; adet:adet/modeling/fcos/fcos.py.
 class CondInst : public Segmenter {
  public:
   CondInst(const CondInstConfig& config, int64_t classes);
@@ -21,11 +21,11 @@ class CondInst : public Segmenter {
   std::shared_ptr<const SegmenterState> do_heads(const FeaturePyramid& neck, const at::Tensor& mask_features) override;
   /// At most max_positives locations become queries; the class and box losses see all. Randomness: stream (draw of
   /// the frame, "condinst positives").
-  Queries do_assign(const Encoded& encoded, const std::vector<view::GroundTruth>& truth) override;
+  Queries do_assign(const Encoded& encoded, const std::vector<view::Instances>& truth) override;
   Losses do_base_losses(const Encoded& encoded, const Queries& queries,
-                        const std::vector<view::GroundTruth>& truth) override;
+                        const std::vector<view::Instances>& truth) override;
   at::Tensor do_mask_loss(const Queries& queries, const at::Tensor& mask_features,
-                          const std::vector<view::GroundTruth>& truth, const at::Tensor& valid) override;
+                          const std::vector<view::Instances>& truth, const at::Tensor& valid) override;
   at::Tensor do_cells(const at::Tensor& masks) override;
   std::vector<Prediction> do_predict(const Encoded& encoded) override;
   at::Tensor do_mask_logits(const Queries& queries, const at::Tensor& map) override;
@@ -38,7 +38,7 @@ class CondInst : public Segmenter {
   /// anchor [Q, 3], pixels [2, P] x and y in input pixels.
   RelativeCoordinates relative_to(const at::Tensor& anchor, const at::Tensor& pixels) const;
   at::Tensor sizes_of(const at::Tensor& level) const;  // [Q] float32 -> what coordinates are divided by, [Q]
-  at::Tensor semantic_loss(const Encoded& encoded, const std::vector<view::GroundTruth>& truth);
+  at::Tensor semantic_loss(const Encoded& encoded, const std::vector<view::Instances>& truth);
 
   CondInstConfig config_;
   int64_t classes_;

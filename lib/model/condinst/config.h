@@ -9,8 +9,8 @@
 
 namespace iuq::model {
 
-/// Section "model" of the config when its "name" is "condinst". Defaults are AdelaiDet's (models.md 2, "adet"). fields() says
-/// what each field means.
+/// Section "model" of the config when its "name" is "condinst". Defaults are AdelaiDet's (REFERENCE.md 1 to 5). fields()
+/// says what each field means.
 struct CondInstConfig {
   nn::BackboneConfig backbone;
   int64_t channels = 256;

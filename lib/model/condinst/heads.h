@@ -23,7 +23,7 @@ struct CondInstHeads : SegmenterState {
   std::vector<at::Tensor> controllers;  // [B, Dq, H, W] the query of each location
 };
 
-/// FCOS head: two towers that all levels share; names as AdelaiDet's fcos_head. Source: models.md 2.1, 2.2.
+/// FCOS head: two towers that all levels share; names as AdelaiDet's fcos_head. Source: REFERENCE.md 1.
 class FcosHeadImpl : public torch::nn::Module {
  public:
   FcosHeadImpl(const CondInstConfig& config, int64_t classes);
@@ -41,7 +41,7 @@ class FcosHeadImpl : public torch::nn::Module {
 TORCH_MODULE(FcosHead);
 
 /// Mask features at the stride of p3, and the auxiliary semantic head; names as AdelaiDet's mask_branch. Its batch norms
-/// always use batch statistics in training, also over a frozen backbone. Source: models.md 2.1, 2.2.
+/// always use batch statistics in training, also over a frozen backbone. Source: REFERENCE.md 1.
 class CondInstMaskBranchImpl : public torch::nn::Module {
  public:
   CondInstMaskBranchImpl(const CondInstConfig& config, int64_t classes);
@@ -67,13 +67,13 @@ struct RelativeCoordinates {
 
 /// The mask network whose weights a query is: three 1x1 layers over two relative coordinates and the mask features.
 ///   queries      [Q, query_width()]: weights of layers 0, 1, 2, each output by input, then their biases
-///   features     [D, P]   coordinates: x, y of the query's location relative to the pixel (models.md 2.1)
+///   features     [D, P]   coordinates: x, y of the query's location relative to the pixel (REFERENCE.md 1)
 ///   returns [Q, P] logits
 at::Tensor dynamic_masks(const at::Tensor& queries, const at::Tensor& features, const RelativeCoordinates& coordinates,
                          int64_t hidden);
 
 /// Enlarges by a whole factor so that output o shows input (o - factor/2) / factor: [B, C, H, W] -> [B, C, fH, fW].
-/// Source: models.md 2.1, adet/utils/comm.py.
+/// Source: REFERENCE.md 1; adet:adet/utils/comm.py.
 at::Tensor aligned_bilinear(const at::Tensor& x, int64_t factor);
 
 }  // namespace iuq::model

@@ -62,7 +62,7 @@ void claim(const Instance& box, int64_t n, const Level& level, double radius, st
 
 }  // namespace
 
-std::vector<CondInstPositive> condinst_targets(const view::GroundTruth& truth, const std::vector<view::Size>& levels,
+std::vector<CondInstPositive> condinst_targets(const view::Instances& truth, const std::vector<view::Size>& levels,
                                                const CondInstConfig& config) {
   constexpr float kNone = 1e8f;  // larger than any box
   const at::Tensor geometry = mask_geometry(truth.masks);

@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "lib/model/condinst/config.h"
-#include "lib/view/scene.h"
+#include "lib/view/sample.h"
 
 namespace iuq::model {
 
@@ -17,8 +17,8 @@ struct CondInstPositive {
 /// Which locations of one image answer for which instance, level by level, row by row. `levels`: sizes of the maps, level
 /// l of stride 8 << l. A location lies on pixel stride * index + stride / 2. It answers for the instance with the
 /// smallest box among those in whose centre region it lies and whose box fits the level. An empty mask has none.
-/// Source: models.md 2.3; adet/modeling/fcos/fcos_outputs.py.
-std::vector<CondInstPositive> condinst_targets(const view::GroundTruth& truth, const std::vector<view::Size>& levels,
+/// Source: REFERENCE.md 2; adet:adet/modeling/fcos/fcos_outputs.py.
+std::vector<CondInstPositive> condinst_targets(const view::Instances& truth, const std::vector<view::Size>& levels,
                                                const CondInstConfig& config);
 
 }  // namespace iuq::model

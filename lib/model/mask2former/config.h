@@ -9,7 +9,7 @@
 namespace iuq::model {
 
 /// Section "model" of the config when its "name" is "mask2former". Defaults are the reference's for COCO instances
-/// (models.md 5). fields() says what each field means.
+/// (REFERENCE.md 1 to 6). fields() says what each field means.
 struct Mask2FormerConfig {
   nn::BackboneConfig backbone;
   int64_t width = 256;

@@ -15,15 +15,15 @@ namespace {
 using Use = PointRequest::Use;
 enum Column : int64_t { kImage, kRound, kQuery, kInstance, kLabel, kColumns };
 
-double instances_of(const std::vector<view::GroundTruth>& truth) {
+double instances_of(const std::vector<view::Instances>& truth) {
   int64_t count = 0;
-  for (const view::GroundTruth& one : truth) count += one.count();
+  for (const view::Instances& one : truth) count += one.count();
   return static_cast<double>(std::max<int64_t>(1, count));
 }
 
 // Costs of one image in all rounds: [R, N, Q].
 at::Tensor costs(const at::Tensor& classes, const at::Tensor& embeddings, const at::Tensor& map,
-                 const view::GroundTruth& truth, const Mask2FormerConfig& config, const at::Tensor& points) {
+                 const view::Instances& truth, const Mask2FormerConfig& config, const at::Tensor& points) {
   const at::Tensor logits = embeddings.matmul(read_features(map, points));                       // [R, Q, P]
   const at::Tensor masks = read_all_masks(truth.masks.to(map.device()), points).transpose(1, 2);  // [R, P, N]
   // Mean cross entropy: log(1 + e^x) - x t.
@@ -90,7 +90,7 @@ struct Rows {
 };
 
 // Losses of the masks `vectors` [M, D] on one image's map; the rows of its rounds are M.
-PointLosses losses_of_image(const at::Tensor& vectors, const at::Tensor& map, const view::GroundTruth& truth,
+PointLosses losses_of_image(const at::Tensor& vectors, const at::Tensor& map, const view::Instances& truth,
                             const at::Tensor& instance, int64_t image, const std::vector<Rows>& rows,
                             const at::Tensor& valid, const Mask2FormerConfig& config, const PointSource& points) {
   const auto share = [&](double factor) { return static_cast<int64_t>(static_cast<double>(config.loss_points) * factor); };
@@ -146,7 +146,7 @@ at::Tensor class_losses(const std::vector<at::Tensor>& classes, const at::Tensor
 }  // namespace
 
 at::Tensor match(const Mask2FormerRounds& rounds, const at::Tensor& mask_features,
-                 const std::vector<view::GroundTruth>& truth, const Mask2FormerConfig& config, const PointSource& points) {
+                 const std::vector<view::Instances>& truth, const Mask2FormerConfig& config, const PointSource& points) {
   const torch::NoGradGuard guard;
   const at::Tensor classes = at::stack(rounds.classes), embeddings = at::stack(rounds.embeddings);  // [R, B, Q, .]
   const int64_t count = classes.size(0), queries = classes.size(2);
@@ -179,7 +179,7 @@ at::Tensor match(const Mask2FormerRounds& rounds, const at::Tensor& mask_feature
 }
 
 Mask2FormerLosses criterion(const Mask2FormerRounds& rounds, const at::Tensor& mask_features, const at::Tensor& pairs,
-                            const std::vector<view::GroundTruth>& truth, const Mask2FormerConfig& config,
+                            const std::vector<view::Instances>& truth, const Mask2FormerConfig& config,
                             const PointSource& points) {
   const at::Tensor embeddings = at::stack(rounds.embeddings);  // [R, B, Q, D]
   const std::vector<at::Tensor> maps = mask_features.unbind(0);
@@ -201,7 +201,7 @@ Mask2FormerLosses criterion(const Mask2FormerRounds& rounds, const at::Tensor& m
 }
 
 at::Tensor loose_mask_loss(const at::Tensor& vectors, const at::Tensor& image, const at::Tensor& instance,
-                           const at::Tensor& mask_features, const std::vector<view::GroundTruth>& truth,
+                           const at::Tensor& mask_features, const std::vector<view::Instances>& truth,
                            const at::Tensor& valid, const Mask2FormerConfig& config, const PointSource& points) {
   at::Tensor sum = (vectors.sum() + mask_features.sum()) * 0;
   const std::vector<at::Tensor> maps = mask_features.unbind(0);

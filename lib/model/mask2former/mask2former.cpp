@@ -31,7 +31,7 @@ std::shared_ptr<const SegmenterState> Mask2Former::do_heads(const FeaturePyramid
   return std::make_shared<Mask2FormerRounds>(decoder_->forward({neck.begin() + 1, neck.end()}, mask_features));
 }
 
-Queries Mask2Former::do_assign(const Encoded& encoded, const std::vector<view::GroundTruth>& truth) {
+Queries Mask2Former::do_assign(const Encoded& encoded, const std::vector<view::Instances>& truth) {
   const auto& rounds = own_state<Mask2FormerRounds>(encoded.heads);
   const auto targets = std::make_shared<Mask2FormerTargets>();
   targets->pairs = match(rounds, encoded.mask_features, truth, config_,
@@ -57,7 +57,7 @@ Queries Mask2Former::do_assign(const Encoded& encoded, const std::vector<view::G
 }
 
 Losses Mask2Former::do_base_losses(const Encoded& encoded, const Queries& queries,
-                                   const std::vector<view::GroundTruth>& truth) {
+                                   const std::vector<view::Instances>& truth) {
   const Mask2FormerLosses losses =
       criterion(own_state<Mask2FormerRounds>(encoded.heads), encoded.mask_features,
                 own_state<Mask2FormerTargets>(queries.targets).pairs, truth, config_,
@@ -66,7 +66,7 @@ Losses Mask2Former::do_base_losses(const Encoded& encoded, const Queries& querie
 }
 
 at::Tensor Mask2Former::do_mask_loss(const Queries& queries, const at::Tensor& mask_features,
-                                     const std::vector<view::GroundTruth>& truth, const at::Tensor& valid) {
+                                     const std::vector<view::Instances>& truth, const at::Tensor& valid) {
   return loose_mask_loss(queries.vectors, queries.image, queries.instance, mask_features, truth, valid, config_,
                          random_points(queries.draw, mask_features));
 }

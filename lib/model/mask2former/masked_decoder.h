@@ -23,7 +23,7 @@ struct Mask2FormerRounds : SegmenterState {
 };
 
 /// Learned queries that look at the cells of their own last mask; names as the reference's predictor.
-/// Source: models.md 5.2, 5.3; Cheng et al., "Masked-attention Mask Transformer", section 3.2.
+/// Source: REFERENCE.md 2; Cheng et al., "Masked-attention Mask Transformer", section 3.2.
 class Mask2FormerMaskedDecoderImpl : public torch::nn::Module {
  public:
   Mask2FormerMaskedDecoderImpl(const Mask2FormerConfig& config, int64_t classes);

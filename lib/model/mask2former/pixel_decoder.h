@@ -14,7 +14,7 @@
 namespace iuq::model {
 
 /// Deformable attention over three levels of the backbone, and mask features at the stride of its finest map; names as the
-/// reference's pixel_decoder. Source: models.md 5.1, 5.3.
+/// reference's pixel_decoder. Source: REFERENCE.md 1.
 class Mask2FormerPixelDecoderImpl : public torch::nn::Module {
  public:
   /// `in_channels`: of the backbone's four maps, finest first.

@@ -9,7 +9,7 @@
 
 namespace iuq::model {
 
-/// What segmenters with a query per grid cell share in section "model". Defaults are AdelaiDet's (models.md 3, "adet").
+/// What segmenters with a query per grid cell share in section "model". Defaults are AdelaiDet's (REFERENCE.md 1 to 5).
 /// fields() says what each field means.
 struct GridConfig {
   nn::BackboneConfig backbone;

@@ -38,7 +38,7 @@ std::shared_ptr<const SegmenterState> GridSegmenter::do_heads(const FeaturePyram
   return std::make_shared<GridHeads>(grid_heads(neck));
 }
 
-Queries GridSegmenter::do_assign(const Encoded& encoded, const std::vector<view::GroundTruth>& truth) {
+Queries GridSegmenter::do_assign(const Encoded& encoded, const std::vector<view::Instances>& truth) {
   std::vector<int64_t> image, cell, instance, label, class_targets;
   std::vector<float> anchor;
   for (size_t b = 0; b < truth.size(); ++b) {
@@ -78,7 +78,7 @@ Queries GridSegmenter::do_assign(const Encoded& encoded, const std::vector<view:
 }
 
 Losses GridSegmenter::do_base_losses(const Encoded& encoded, const Queries& queries,
-                                     const std::vector<view::GroundTruth>& truth) {
+                                     const std::vector<view::Instances>& truth) {
   const at::Tensor logits = to_rows(own_state<GridHeads>(encoded.heads).classes).flatten(0, 1);  // [B * cells, C]
   const at::Tensor& labels = own_state<GridTargets>(queries.targets).labels;
   const at::Tensor positives = labels.ge(0).sum();
@@ -87,7 +87,7 @@ Losses GridSegmenter::do_base_losses(const Encoded& encoded, const Queries& quer
 }
 
 at::Tensor GridSegmenter::do_mask_loss(const Queries& queries, const at::Tensor& mask_features,
-                                       const std::vector<view::GroundTruth>& truth, const at::Tensor& valid) {
+                                       const std::vector<view::Instances>& truth, const at::Tensor& valid) {
   return config_.mask_weight * mean_by_image(queries, mask_features, [&](const Queries& own, int64_t b) {
     const at::Tensor logits = do_mask_logits(own, mask_features[b]).flatten(1);  // [Qb, H*W]
     const at::Tensor masks = do_cells(truth[static_cast<size_t>(b)].masks.to(logits.device())).flatten(1);  // [N, H*W]

@@ -9,7 +9,7 @@ namespace iuq::model {
 
 /// A kernel per grid cell of five levels, applied as an inner product to a unified mask feature map at stride 4: what
 /// SOLOv2 and SOTR have in common - backbone, targets, losses and inference. They differ in what computes cells and map.
-/// Source: models.md 3.3 to 3.5 and 4.
+/// Source: REFERENCE.md 2 to 4; lib/model/sotr/REFERENCE.md 1.
 class GridSegmenter : public Segmenter {
  protected:
   GridSegmenter(const char* name, const GridConfig& config);
@@ -17,11 +17,11 @@ class GridSegmenter : public Segmenter {
 
   FeaturePyramid do_neck(const FeaturePyramid& backbone) override;
   std::shared_ptr<const SegmenterState> do_heads(const FeaturePyramid& neck, const at::Tensor& mask_features) override;
-  Queries do_assign(const Encoded& encoded, const std::vector<view::GroundTruth>& truth) override;
+  Queries do_assign(const Encoded& encoded, const std::vector<view::Instances>& truth) override;
   Losses do_base_losses(const Encoded& encoded, const Queries& queries,
-                        const std::vector<view::GroundTruth>& truth) override;
+                        const std::vector<view::Instances>& truth) override;
   at::Tensor do_mask_loss(const Queries& queries, const at::Tensor& mask_features,
-                          const std::vector<view::GroundTruth>& truth, const at::Tensor& valid) override;
+                          const std::vector<view::Instances>& truth, const at::Tensor& valid) override;
   at::Tensor do_cells(const at::Tensor& masks) override;
   std::vector<Prediction> do_predict(const Encoded& encoded) override;
 

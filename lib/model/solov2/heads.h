@@ -20,10 +20,10 @@ struct GridHeads : SegmenterState {
   std::vector<at::Tensor> kernels;  // [B, D, S, S]
 };
 
-/// p2..p6 as the cell branches take them: p2 at half its size, p6 at p5's. Source: models.md 3.1.
+/// p2..p6 as the cell branches take them: p2 at half its size, p6 at p5's. Source: REFERENCE.md 1.
 std::vector<at::Tensor> split_levels(const std::vector<at::Tensor>& neck);
 
-/// Category and kernel branches on the grids of five levels; names as AdelaiDet's ins_head. Source: models.md 3.1, 3.2.
+/// Category and kernel branches on the grids of five levels; names as AdelaiDet's ins_head. Source: REFERENCE.md 1.
 class Solov2InstanceHeadImpl : public torch::nn::Module {
  public:
   Solov2InstanceHeadImpl(const Solov2Config& config, int64_t classes);
@@ -40,7 +40,7 @@ class Solov2InstanceHeadImpl : public torch::nn::Module {
 };
 TORCH_MODULE(Solov2InstanceHead);
 
-/// Unified mask features at stride 4; names as AdelaiDet's mask_head. Source: models.md 3.1, 3.2.
+/// Unified mask features at stride 4; names as AdelaiDet's mask_head. Source: REFERENCE.md 1.
 class Solov2MaskHeadImpl : public torch::nn::Module {
  public:
   /// `with_coordinates`: appended to p5.

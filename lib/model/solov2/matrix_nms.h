@@ -7,7 +7,7 @@ namespace iuq::model {
 /// Matrix NMS with Gaussian decay: scores of masks that overlap a better one of their class are lowered.
 ///   masks  [K, M] float32 of 0 and 1, sorted by descending score    labels [K] int64    scores [K] float32
 ///   returns [K] float32, the decayed scores. K = 0 is valid.
-/// Source: models.md 3.5 step 4; SOLOv2 paper, "Matrix NMS"; solo/mmdet/core/post_processing/matrix_nms.py.
+/// Source: REFERENCE.md 4; SOLOv2 paper, section "Matrix NMS"; solo:mmdet/core/post_processing/matrix_nms.py.
 at::Tensor matrix_nms(const at::Tensor& masks, const at::Tensor& labels, const at::Tensor& scores, double sigma);
 
 /// The same from a symmetric matrix of IoUs [K, K].

@@ -5,7 +5,8 @@
 
 namespace iuq::model {
 
-/// SOLOv2 (Wang et al., 2020). Parameters carry AdelaiDet's names. Source: models.md 3, adet/modeling/solov2.
+/// SOLOv2 (Wang et al., 2020). Parameters carry AdelaiDet's names.
+/// Source: REFERENCE.md 1 to 4; adet:adet/modeling/solov2/solov2.py.
 class Solov2 : public GridSegmenter {
  public:
   Solov2(const Solov2Config& config, int64_t classes);

@@ -35,7 +35,7 @@ CellRange cells_of(float centre, float half, float canvas, int64_t grid) {
 
 }  // namespace
 
-Solov2Targets solov2_targets(const view::GroundTruth& truth, const GridConfig& config) {
+Solov2Targets solov2_targets(const view::Instances& truth, const GridConfig& config) {
   const at::Tensor geometry = mask_geometry(truth.masks);
   const auto shape = geometry.accessor<double, 2>();
   const at::Tensor labels_cpu = truth.labels.to(at::kCPU);

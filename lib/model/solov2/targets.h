@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "lib/model/solov2/config.h"
-#include "lib/view/scene.h"
+#include "lib/view/sample.h"
 
 namespace iuq::model {
 
@@ -21,7 +21,7 @@ struct Solov2Targets {
 };
 
 /// Which grid cells of one image answer for which instance. Canvas sides multiples of 4.
-/// An image without instances has only background. Source: models.md 3.3, adet/modeling/solov2/solov2.py.
-Solov2Targets solov2_targets(const view::GroundTruth& truth, const GridConfig& config);
+/// An image without instances has only background. Source: REFERENCE.md 2; adet:adet/modeling/solov2/solov2.py.
+Solov2Targets solov2_targets(const view::Instances& truth, const GridConfig& config);
 
 }  // namespace iuq::model

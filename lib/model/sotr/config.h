@@ -4,8 +4,8 @@
 
 namespace iuq::model {
 
-/// Section "model" of the config when its "name" is "sotr". Defaults are the reference's (models.md 4). The transformer is as
-/// wide as the FPN. fields() says what each field means.
+/// Section "model" of the config when its "name" is "sotr". Defaults are the reference's (REFERENCE.md 1 and 2). The
+/// transformer is as wide as the FPN. fields() says what each field means.
 struct SotrConfig : GridConfig {
   int64_t depth = 12;
   int64_t heads = 8;

@@ -8,7 +8,7 @@
 namespace iuq::model {
 
 /// Category and kernel of each cell, linear in what one transformer, shared by all levels, makes of the cells; names as the
-/// reference's cate_head. Source: models.md 4.
+/// reference's cate_head. Source: REFERENCE.md 1.
 class SotrCellHeadImpl : public torch::nn::Module {
  public:
   SotrCellHeadImpl(const SotrConfig& config, int64_t classes);

@@ -15,7 +15,7 @@ namespace iuq::model {
 /// so that the whole starts as the identity. The input stands beside itself while it is worked on and the mean of the two
 /// halves comes out: they differ through the seam of the convolutions alone. There is no positional encoding.
 /// Names as in the reference: layers.blocks.{2k}.{0,1}.fn.{g,fn.*}, layers.blocks.{2k+1}.{0,1}.{g,fn.{0,2}.*}.
-/// Source: models.md 4; Guo et al., "SOTR", section 3.2.
+/// Source: REFERENCE.md 1; Guo et al., "SOTR", section 3.2.
 class TwinTransformerImpl : public torch::nn::Module {
  public:
   explicit TwinTransformerImpl(const SotrConfig& config);

@@ -16,7 +16,7 @@
 #include "lib/data/annotations.h"
 #include "lib/io/atomic_file.h"
 #include "lib/io/provenance.h"
-#include "lib/view/scene.h"
+#include "lib/view/sample.h"
 #include "tests/support/catch.h"
 #include "tests/support/error_of.h"
 #include "tests/support/file_limit.h"
@@ -102,7 +102,7 @@ TEST_CASE("cache: a stored view is the backbone of the transformed image", "[cac
   CHECK(store.backbone_digest() == "backbone");
   for (int64_t i = 0; i < 5; ++i) {
     const int64_t id = f.dataset.images()[size_t(i)].id;
-    const view::Scene scene = view::load_image(f.dataset, i, f.folder.path(), f.input, 48);
+    const view::Sample scene = view::load_image(f.dataset, i, f.folder.path(), f.input, 48);
     for (int64_t v = 0; v < 3; ++v) {
       const cache::StoredView stored = store.read(id, v);
       CHECK(stored.valid == scene.valid);

@@ -50,11 +50,11 @@ class Threshold : public model::Segmenter {
     const at::Tensor masks = encoded.mask_features[0].slice(0, 0, 1).gt(0).to(at::kFloat);  // [1, Hi, Wi]
     return {{torch::full({1}, 0.75f), torch::zeros({1}, at::kLong), masks, 0.5}};
   }
-  model::Queries do_assign(const model::Encoded&, const std::vector<view::GroundTruth>&) override { unused(); }
-  model::Losses do_base_losses(const model::Encoded&, const model::Queries&, const std::vector<view::GroundTruth>&) override {
+  model::Queries do_assign(const model::Encoded&, const std::vector<view::Instances>&) override { unused(); }
+  model::Losses do_base_losses(const model::Encoded&, const model::Queries&, const std::vector<view::Instances>&) override {
     unused();
   }
-  at::Tensor do_mask_loss(const model::Queries&, const at::Tensor&, const std::vector<view::GroundTruth>&,
+  at::Tensor do_mask_loss(const model::Queries&, const at::Tensor&, const std::vector<view::Instances>&,
                           const at::Tensor&) override {
     unused();
   }

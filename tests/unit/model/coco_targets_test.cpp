@@ -39,14 +39,14 @@ void for_each_image(const Check& check) {
     const data::Image& image = dataset.images()[static_cast<size_t>(index)];
     view::InputConfig input;  // at the image's own size
     input.long_side = std::max(image.height, image.width);
-    const view::Scene scene = view::load_truth(dataset, index, input, std::min(image.height, image.width), false);
+    const view::Sample scene = view::load_truth(dataset, index, input, std::min(image.height, image.width), false);
     REQUIRE(scene.truth.count() == wanted.at("instances").get<int64_t>());
     REQUIRE(scene.truth.masks.sizes().slice(1).vec() == wanted.at("canvas").get<std::vector<int64_t>>());
     check(wanted, scene.truth);
   }
 }
 
-view::Size canvas_of(const view::GroundTruth& truth) { return {truth.masks.size(1), truth.masks.size(2)}; }
+view::Size canvas_of(const view::Instances& truth) { return {truth.masks.size(1), truth.masks.size(2)}; }
 
 std::string digest(const std::ostringstream& listing) {
   const std::string text = listing.str();
@@ -72,7 +72,7 @@ void check_grid_losses(const Losses& losses, const json& wanted) {
 
 TEST_CASE("solov2, sotr: targets on real images are the references'", "[model][golden]") {
   const Solov2Config config;
-  for_each_image([&](const json& wanted, const view::GroundTruth& truth) {
+  for_each_image([&](const json& wanted, const view::Instances& truth) {
     const Solov2Targets targets = solov2_targets(truth, config);
     std::ostringstream listing;
     for (const Solov2Cell& c : targets.cells) {
@@ -106,7 +106,7 @@ TEST_CASE("solov2, sotr: targets on real images are the references'", "[model][g
 }
 
 TEST_CASE("condinst: targets on real images are the reference's", "[model][golden]") {
-  for_each_image([](const json& wanted, const view::GroundTruth& truth) {
+  for_each_image([](const json& wanted, const view::Instances& truth) {
     const auto positives = condinst_targets(truth, level_sizes(canvas_of(truth)), {});
     std::ostringstream listing;
     for (const CondInstPositive& p : positives) {
@@ -128,11 +128,11 @@ TEST_CASE("solov2, condinst: losses on real images are the reference's", "[model
   Solov2 solov2(grid_config, classes);
   CondInst condinst(small_config(), classes);
   int64_t images = 0;
-  for_each_image([&](const json& wanted, const view::GroundTruth& truth) {
+  for_each_image([&](const json& wanted, const view::Instances& truth) {
     if (!wanted.contains("solov2_losses")) return;
     ++images;
     const torch::NoGradGuard guard;
-    const std::vector<view::GroundTruth> batch = {truth};
+    const std::vector<view::Instances> batch = {truth};
     const Encoded cells = encoded_of(wanted.at("solov2_losses").at("tag"), canvas_of(truth), 1, classes, grid_config);
     check_grid_losses(solov2.base_losses(cells, solov2.assign(cells, batch), batch), wanted.at("solov2_losses"));
     const Encoded points = encoded_of(wanted.at("condinst_losses").at("tag"), canvas_of(truth), 1, classes);

@@ -56,8 +56,8 @@ void check_condinst(const char* file) {
   }
 }
 
-std::vector<view::GroundTruth> truths_of(const json& scenes, const json& names) {
-  std::vector<view::GroundTruth> truth;
+std::vector<view::Instances> truths_of(const json& scenes, const json& names) {
+  std::vector<view::Instances> truth;
   for (const json& name : names) {
     for (const json& scene : scenes) {
       if (scene.at("name") == name) truth.push_back(truth_of(scene));
@@ -87,7 +87,7 @@ TEST_CASE("condinst: ResNet-50 at its published size gives the reference's numbe
 TEST_CASE("condinst: target locations, instances and distances are the reference's", "[model][golden]") {
   for (const json& scene : fixture("condinst_targets.json").at("scenes")) {
     INFO(scene.at("name"));
-    const view::GroundTruth truth = truth_of(scene);
+    const view::Instances truth = truth_of(scene);
     const auto positives = condinst_targets(truth, level_sizes({truth.masks.size(1), truth.masks.size(2)}), {});
     json found = json::array();
     for (const CondInstPositive& p : positives) {

@@ -9,7 +9,7 @@
 #include "lib/model/condinst/targets.h"
 #include "tests/unit/model/parity.h"
 
-// Vectors of models.md section 10, and what the contract promises.
+// Vectors of lib/model/condinst/REFERENCE.md 8, and what the contract promises.
 
 namespace {
 
@@ -28,8 +28,8 @@ json tiny_condinst(const std::string& foreign = "own") {
           {"foreign_coordinates", foreign}};
 }
 
-view::GroundTruth boxes_of(int64_t image_id, const std::vector<std::vector<int64_t>>& boxes, view::Size canvas) {
-  view::GroundTruth truth;
+view::Instances boxes_of(int64_t image_id, const std::vector<std::vector<int64_t>>& boxes, view::Size canvas) {
+  view::Instances truth;
   truth.image_id = image_id;
   truth.masks = torch::zeros({static_cast<int64_t>(boxes.size()), canvas.height, canvas.width}, at::kBool);
   for (size_t n = 0; n < boxes.size(); ++n) {
@@ -43,7 +43,7 @@ view::GroundTruth boxes_of(int64_t image_id, const std::vector<std::vector<int64
 
 struct Foreign {
   std::shared_ptr<Segmenter> segmenter;
-  std::vector<view::GroundTruth> truth = {boxes_of(1, {{20, 16, 60, 70}, {70, 60, 120, 90}}, {96, 128}),
+  std::vector<view::Instances> truth = {boxes_of(1, {{20, 16, 60, 70}, {70, 60, 120, 90}}, {96, 128}),
                                           boxes_of(2, {{8, 8, 100, 88}}, {96, 128})};
   Encoded encoded;
   Queries queries;
@@ -156,7 +156,7 @@ TEST_CASE("condinst: overlaid pixels of a map have the map's logits, wherever th
 
 TEST_CASE("condinst: locations lie in the middle of their cells, x fastest", "[model][golden]") {
   // A box at the origin: its first two distances are the location itself. A 2x2 map of stride 8.
-  const view::GroundTruth truth = boxes_of(1, {{0, 0, 16, 16}}, {16, 16});
+  const view::Instances truth = boxes_of(1, {{0, 0, 16, 16}}, {16, 16});
   const auto positives = condinst_targets(truth, {{2, 2}, {1, 1}, {1, 1}, {1, 1}, {1, 1}}, CondInstConfig{});
   std::vector<std::pair<float, float>> locations;
   for (const CondInstPositive& p : positives) {
@@ -201,7 +201,7 @@ TEST_CASE("condinst: every image's cap leaves the dense losses alone", "[model][
 
 TEST_CASE("condinst: an image without instances trains on background alone and detects in its frame", "[model][error]") {
   Foreign s;
-  const std::vector<view::GroundTruth> none = {boxes_of(1, {}, {96, 128}), boxes_of(2, {}, {96, 128})};
+  const std::vector<view::Instances> none = {boxes_of(1, {}, {96, 128}), boxes_of(2, {}, {96, 128})};
   const Queries queries = s.segmenter->assign(s.encoded, none);
   REQUIRE(queries.count() == 0);
   at::Tensor sum = torch::zeros({});
@@ -218,7 +218,7 @@ TEST_CASE("condinst: an image without instances trains on background alone and d
 
 TEST_CASE("condinst: an empty mask and a cell smaller than the stride", "[model][error]") {
   Foreign s;
-  view::GroundTruth truth = boxes_of(1, {{0, 0, 0, 0}, {41, 33, 43, 35}}, {96, 128});
+  view::Instances truth = boxes_of(1, {{0, 0, 0, 0}, {41, 33, 43, 35}}, {96, 128});
   const auto positives = condinst_targets(truth, {{12, 16}, {6, 8}, {3, 4}, {2, 2}, {1, 1}}, CondInstConfig{});
   CHECK(positives.empty());  // no location lies inside the small box
   const at::Tensor cells = s.segmenter->instance_cells(truth);

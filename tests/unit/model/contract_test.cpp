@@ -102,7 +102,7 @@ TEST_CASE("contract: batches, ground truth and queries that do not belong togeth
     CAPTURE(name);
     const TinyBatch b = batch_of(name);
     Segmenter& s = *b.segmenter;
-    using Truth = std::vector<view::GroundTruth>;
+    using Truth = std::vector<view::Instances>;
     const auto truth = [&](const std::function<void(Truth&)>& change) { return with<Truth>(b.truth, change); };
     const auto queries = [&](const std::function<void(Queries&)>& change) { return with<Queries>(b.queries, change); };
     const auto encoded = [&](const std::function<void(Encoded&)>& change) { return with<Encoded>(b.encoded, change); };
@@ -207,14 +207,14 @@ class Fifth : public Segmenter {
     return neck[wrong == "mask_features" ? 1 : 0].slice(1, 0, 8);
   }
   std::shared_ptr<const SegmenterState> do_heads(const FeaturePyramid&, const at::Tensor&) override { return nullptr; }
-  Queries do_assign(const Encoded&, const std::vector<view::GroundTruth>&) override {
+  Queries do_assign(const Encoded&, const std::vector<view::Instances>&) override {
     const at::Tensor ids = torch::zeros({2}, at::kLong), anchor = torch::zeros({2, wrong == "queries.anchor" ? 2 : 3});
     return {torch::ones({2, 8}), ids, ids, ids, torch::zeros({2}), anchor, nullptr, 0};
   }
-  Losses do_base_losses(const Encoded&, const Queries& queries, const std::vector<view::GroundTruth>&) override {
+  Losses do_base_losses(const Encoded&, const Queries& queries, const std::vector<view::Instances>&) override {
     return {{"mass", wrong == "mass" ? queries.vectors : queries.vectors.sum()}};
   }
-  at::Tensor do_mask_loss(const Queries& queries, const at::Tensor&, const std::vector<view::GroundTruth>&,
+  at::Tensor do_mask_loss(const Queries& queries, const at::Tensor&, const std::vector<view::Instances>&,
                           const at::Tensor&) override {
     return wrong == "mask_loss" ? queries.vectors : queries.vectors.sum();
   }
@@ -236,7 +236,7 @@ TEST_CASE("contract: a segmenter's own outputs are held to it, and inner product
   Fifth s;
   nn::init_modules_(s, /*seed=*/1);
   const torch::NoGradGuard guard;
-  const std::vector<view::GroundTruth> truth = {rectangles(1, 2, kCanvas)};
+  const std::vector<view::Instances> truth = {rectangles(1, 2, kCanvas)};
   const FeaturePyramid maps = s.backbone(noise(4, {1, 3, kCanvas.height, kCanvas.width}));
   const Frame frame{kCanvas, {kCanvas}, 5};
   const auto everything = [&] {

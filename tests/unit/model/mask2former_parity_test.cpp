@@ -76,8 +76,8 @@ void check_forward(const char* file) {
   }
 }
 
-std::vector<view::GroundTruth> mask2former_truths(const json& scenes, const json& names) {
-  std::vector<view::GroundTruth> truth;
+std::vector<view::Instances> mask2former_truths(const json& scenes, const json& names) {
+  std::vector<view::Instances> truth;
   for (const json& name : names) {
     for (const json& scene : scenes) {
       if (scene.at("name") != name) continue;

@@ -28,8 +28,8 @@ json tiny_mask2former() {
           {"decoder_ffn", 16},     {"loss_points", 64}};
 }
 
-view::GroundTruth boxed_truth(int64_t image_id, const std::vector<std::vector<int64_t>>& boxes) {
-  view::GroundTruth truth;
+view::Instances boxed_truth(int64_t image_id, const std::vector<std::vector<int64_t>>& boxes) {
+  view::Instances truth;
   truth.image_id = image_id;
   truth.masks = torch::zeros({static_cast<int64_t>(boxes.size()), kTinyCanvas.height, kTinyCanvas.width}, at::kBool);
   for (size_t n = 0; n < boxes.size(); ++n) {
@@ -43,12 +43,12 @@ view::GroundTruth boxed_truth(int64_t image_id, const std::vector<std::vector<in
 
 struct Mask2FormerSetting {
   std::shared_ptr<Segmenter> segmenter;
-  std::vector<view::GroundTruth> truth;
+  std::vector<view::Instances> truth;
   Encoded encoded;
   Queries queries;
 
   explicit Mask2FormerSetting(const json& config = tiny_mask2former(), uint64_t draw = 0,
-                   std::vector<view::GroundTruth> scenes = {boxed_truth(1, {{20, 16, 60, 70}, {70, 60, 120, 90}}),
+                   std::vector<view::Instances> scenes = {boxed_truth(1, {{20, 16, 60, 70}, {70, 60, 120, 90}}),
                                                             boxed_truth(2, {{8, 8, 100, 88}})})
       : segmenter(make_segmenter(config, 3, 1)), truth(std::move(scenes)) {
     const auto batch = static_cast<int64_t>(truth.size());

@@ -2,7 +2,8 @@
 
 #include "tests/unit/model/parity.h"
 
-// Parameter counts of models.md sections 1 to 4, to the last integer: whoever changes a layer changes one of them.
+// Parameter counts of lib/nn/REFERENCE.md 1 and 2 and of section 1 of the segmenters' REFERENCE.md, to the last integer:
+// whoever changes a layer changes one of them.
 
 namespace {
 

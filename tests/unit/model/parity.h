@@ -92,9 +92,9 @@ inline at::Tensor draw(const json& object, const std::vector<int64_t>& valid, co
   return full;
 }
 
-inline view::GroundTruth truth_of(const json& scene) {
+inline view::Instances truth_of(const json& scene) {
   const auto valid = scene.at("valid").get<std::vector<int64_t>>(), canvas = scene.at("canvas").get<std::vector<int64_t>>();
-  view::GroundTruth truth;
+  view::Instances truth;
   std::vector<at::Tensor> masks;
   std::vector<int64_t> labels;
   for (const json& object : scene.at("objects")) {

@@ -29,7 +29,7 @@ TEST_CASE("solov2: target cells, labels and masks are the reference's", "[model]
   for (const json& scene : fixture("solov2_targets.json").at("scenes")) {
     INFO(scene.at("name"));
     const Solov2Config config;
-    const view::GroundTruth truth = truth_of(scene);
+    const view::Instances truth = truth_of(scene);
     const Solov2Targets targets = solov2_targets(truth, config);
     std::vector<std::vector<int64_t>> cells, labels;
     for (const Solov2Cell& c : targets.cells) cells.push_back({c.level, c.row, c.column, c.instance});
@@ -65,7 +65,7 @@ TEST_CASE("solov2: losses are the reference's", "[model][golden]") {
   for (const json& wanted : data.at("losses")) {
     INFO(wanted.dump());
     const std::string tag = wanted.at("tag");
-    std::vector<view::GroundTruth> truth;
+    std::vector<view::Instances> truth;
     for (const json& name : wanted.at("scenes")) {
       for (const json& scene : data.at("scenes")) {
         if (scene.at("name") == name) truth.push_back(truth_of(scene));
@@ -84,7 +84,7 @@ TEST_CASE("solov2: suppression gives the reference's scores", "[model][golden]")
   const json data = fixture("solov2_targets.json");
   const json& nms = data.at("nms");
   json scene = {{"canvas", nms.at("size")}, {"valid", nms.at("size")}, {"objects", nms.at("objects")}};
-  const view::GroundTruth truth = truth_of(scene);
+  const view::Instances truth = truth_of(scene);
   const at::Tensor scores = torch::tensor(nms.at("scores").get<std::vector<float>>());
   const at::Tensor decayed = matrix_nms(truth.masks.flatten(1).to(at::kFloat), truth.labels, scores, nms.at("sigma"));
   const auto wanted = nms.at("decayed").get<std::vector<float>>();

@@ -5,7 +5,7 @@
 #include "lib/model/solov2/matrix_nms.h"
 #include "tests/unit/model/parity.h"
 
-// Vectors of models.md section 10 for SOLOv2 and, because they share them, SOTR.
+// Vectors of lib/model/solov2/REFERENCE.md 8 for SOLOv2 and, because they share them, SOTR.
 
 namespace {
 

@@ -5,7 +5,7 @@
 
 #include "tests/support/catch.h"
 
-// The two tops and the way down of models.md 1.2, with convolutions that pass one channel through.
+// The two tops and the way down of lib/nn/REFERENCE.md 2, with convolutions that pass one channel through.
 
 namespace {
 

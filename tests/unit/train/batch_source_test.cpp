@@ -45,7 +45,7 @@ void check_views(const train::Batch& batch) {
     const view::ViewTransform& g = batch.to_view[b];
     const at::Tensor image = batch.images[static_cast<int64_t>(b)];
     REQUIRE(g.size == batch.frame.canvas);
-    const view::GroundTruth& truth = batch.truth[b];
+    const view::Instances& truth = batch.truth[b];
     for (double y = 80; y < 130; y += 12) {
       for (double x = 60; x < 120; x += 12) {  // inside the disc at test size, which is 1.5 times the file's
         REQUIRE(Ramp::inside((x + 0.5) / 1.5 - 0.5, (y + 0.5) / 1.5 - 0.5));

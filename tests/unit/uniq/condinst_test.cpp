@@ -36,7 +36,7 @@ TEST_CASE("uniq: pixels of an instance without a query lie around its own middle
 
 TEST_CASE("uniq: CondInst's equivariance loss lives in the frame of g(I)", "[uniq][property]") {
   const view::Size canvas{96, 128};
-  const view::GroundTruth truth = test::rectangles(1, 3, canvas);
+  const view::Instances truth = test::rectangles(1, 3, canvas);
   for (const auto& g : {view::ViewTransform::identity(canvas), view::ViewTransform::flip_x(canvas, view::Alignment::kStrided),
                         view::ViewTransform::crop(canvas, 32, 0, 1.0)}) {
     const at::Tensor image = test::noise(6, {3, canvas.height, canvas.width});

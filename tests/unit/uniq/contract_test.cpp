@@ -35,7 +35,7 @@ const std::map<std::string, Row>& rows() {
 
 // A batch of two scenes, with weights that make logits of a lively size.
 struct Setting {
-  std::vector<view::GroundTruth> truth = {rectangles(1, 3, {64, 96}), rectangles(2, 3, {64, 96})};
+  std::vector<view::Instances> truth = {rectangles(1, 3, {64, 96}), rectangles(2, 3, {64, 96})};
   std::shared_ptr<Segmenter> segmenter;
   model::Encoded encoded;
   model::Queries queries;

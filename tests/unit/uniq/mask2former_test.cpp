@@ -20,7 +20,7 @@ nlohmann::json tiny_mask2former() {
 
 TEST_CASE("uniq: Mask2Former's equivariance loss lives in the frame of g(I)", "[uniq][property]") {
   const view::Size canvas{96, 128};
-  const view::GroundTruth truth = test::rectangles(1, 3, canvas);
+  const view::Instances truth = test::rectangles(1, 3, canvas);
   for (const auto& g : {view::ViewTransform::identity(canvas),
                         view::ViewTransform::flip_x(canvas, view::Alignment::kStrided),
                         view::ViewTransform::crop(canvas, 32, 0, 1.0)}) {

@@ -69,7 +69,7 @@ struct Found {
 std::map<int64_t, Found> brute_force(const Fixture& f) {
   const at::NoGradGuard no_grad;
   struct One {
-    view::GroundTruth truth;
+    view::Instances truth;
     at::Tensor map;  // [D, H, W]
     model::Queries queries;
   };

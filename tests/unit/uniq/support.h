@@ -27,8 +27,8 @@ inline at::Tensor noise(uint64_t seed, std::vector<int64_t> shape) {
 }
 
 // Rectangles that do not touch the border.
-inline view::GroundTruth rectangles(int64_t image_id, int64_t count, view::Size canvas) {
-  view::GroundTruth truth;
+inline view::Instances rectangles(int64_t image_id, int64_t count, view::Size canvas) {
+  view::Instances truth;
   truth.image_id = image_id;
   truth.masks = torch::zeros({count, canvas.height, canvas.width}, at::kBool);
   std::vector<int64_t> labels;
@@ -56,13 +56,13 @@ inline double gradient_of(const model::Segmenter& segmenter, const std::string& 
 
 struct TinyBatch {
   std::shared_ptr<model::Segmenter> segmenter;
-  std::vector<view::GroundTruth> truth;
+  std::vector<view::Instances> truth;
   model::FeaturePyramid backbone;
   model::Encoded encoded;
   model::Queries queries;
 };
 
-inline TinyBatch tiny_batch(std::vector<view::GroundTruth> truth, const at::Tensor& images,
+inline TinyBatch tiny_batch(std::vector<view::Instances> truth, const at::Tensor& images,
                             const nlohmann::json& config = tiny_model()) {
   TinyBatch batch;
   batch.segmenter = model::make_segmenter(config, 3, 1);

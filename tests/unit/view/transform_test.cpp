@@ -5,7 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "lib/base/error.h"
-#include "lib/view/scene.h"
+#include "lib/view/sample.h"
 #include "tests/support/catch.h"
 #include "tests/support/normal.h"
 

@@ -1,4 +1,4 @@
-#include "lib/view/scene.h"
+#include "lib/view/sample.h"
 
 #include <torch/types.h>
 
@@ -33,13 +33,13 @@ cv::Mat resized_mask(const std::vector<uint8_t>& bits, Size original, Size valid
   return scaled >= 128;
 }
 
-GroundTruth read_truth(const data::Dataset& dataset, int64_t index, const Placement& placement) {
+Instances read_truth(const data::Dataset& dataset, int64_t index, const Placement& placement) {
   const data::Image& image = dataset.images()[static_cast<size_t>(index)];
   const auto [valid_height, valid_width] = placement.valid();
   const auto [height, width] = placement.canvas;
   const cv::Rect kept(static_cast<int>(placement.left), static_cast<int>(placement.top), static_cast<int>(valid_width),
                       static_cast<int>(valid_height));
-  GroundTruth truth;
+  Instances truth;
   truth.image_id = image.id;
   std::vector<int64_t> labels;
   std::vector<at::Tensor> masks;
@@ -66,10 +66,10 @@ GroundTruth read_truth(const data::Dataset& dataset, int64_t index, const Placem
 }
 
 // Sizes and pixels; the ground truth stays empty.
-Scene read_scene(const data::Image& image, const std::string& images, const InputConfig& config,
+Sample read_scene(const data::Image& image, const std::string& images, const InputConfig& config,
                  const Placement& placement) {
   const Size& resized = placement.resized;
-  Scene scene{{}, {}, placement.valid(), size_of(image)};
+  Sample scene{{}, {}, placement.valid(), size_of(image)};
   data::Pixels pixels = data::read_image(io::join(images, image.file_name), image.height, image.width);
   if (!(resized == scene.original)) {
     pixels = placement.smooth ? data::resize_smooth(pixels, resized.height, resized.width)
@@ -137,34 +137,34 @@ Size canvas_of(const InputConfig& config, Size original, int64_t short_side) {
   return round_up(fitted(config, original, short_side), config.divisor);
 }
 
-Scene load_truth(const data::Dataset& dataset, int64_t index, const InputConfig& config, int64_t short_side,
+Sample load_truth(const data::Dataset& dataset, int64_t index, const InputConfig& config, int64_t short_side,
                  bool mirror) {
   const Size original = size_of(dataset.images()[static_cast<size_t>(index)]);
   const Placement placement = plain_placement(config, original, short_side, mirror);
   return {{}, read_truth(dataset, index, placement), placement.valid(), original};
 }
 
-Scene load_image(const data::Dataset& dataset, int64_t index, const std::string& images, const InputConfig& config,
+Sample load_image(const data::Dataset& dataset, int64_t index, const std::string& images, const InputConfig& config,
                  int64_t short_side) {
   const data::Image& image = dataset.images()[static_cast<size_t>(index)];
   return read_scene(image, images, config, plain_placement(config, size_of(image), short_side, false));
 }
 
-Scene load_scene(const data::Dataset& dataset, int64_t index, const std::string& images, const InputConfig& config,
+Sample load_sample(const data::Dataset& dataset, int64_t index, const std::string& images, const InputConfig& config,
                  int64_t short_side, bool mirror) {
   const Size original = size_of(dataset.images()[static_cast<size_t>(index)]);
-  return load_scene(dataset, index, images, config, plain_placement(config, original, short_side, mirror));
+  return load_sample(dataset, index, images, config, plain_placement(config, original, short_side, mirror));
 }
 
-Scene load_scene(const data::Dataset& dataset, int64_t index, const std::string& images, const InputConfig& config,
+Sample load_sample(const data::Dataset& dataset, int64_t index, const std::string& images, const InputConfig& config,
                  const Placement& placement) {
-  Scene scene = read_scene(dataset.images()[static_cast<size_t>(index)], images, config, placement);
+  Sample scene = read_scene(dataset.images()[static_cast<size_t>(index)], images, config, placement);
   scene.truth = read_truth(dataset, index, placement);
   return scene;
 }
 
-GroundTruth transform(const GroundTruth& truth, const ViewTransform& view, int64_t min_pixels) {
-  GroundTruth out;
+Instances transform(const Instances& truth, const ViewTransform& view, int64_t min_pixels) {
+  Instances out;
   out.image_id = truth.image_id;
   if (truth.count() == 0) {
     out.labels = truth.labels;

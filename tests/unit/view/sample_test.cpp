@@ -1,4 +1,4 @@
-#include "lib/view/scene.h"
+#include "lib/view/sample.h"
 
 #include <torch/types.h>
 
@@ -33,8 +33,8 @@ struct Fixture {
     Rng rng(seed, "test jitter");
     return view::draw_jitter(input, {Ramp::kHeight, Ramp::kWidth}, mirror, rng);
   }
-  view::Scene load(const view::Placement& placement) const {
-    return view::load_scene(dataset, 0, folder.path(), input, placement);
+  view::Sample load(const view::Placement& placement) const {
+    return view::load_sample(dataset, 0, folder.path(), input, placement);
   }
 };
 
@@ -54,7 +54,7 @@ TEST_CASE("scene: after jitter the mask covers the pixels of its instance, and p
   int64_t seen = 0, gone = 0;
   for (uint64_t seed = 0; seed < 40; ++seed) {
     const view::Placement placement = f.draw(seed, seed % 2 == 1);
-    const view::Scene scene = f.load(placement);
+    const view::Sample scene = f.load(placement);
     CAPTURE(seed, placement.resized.width, placement.left, placement.top);
     REQUIRE(scene.image.sizes() == at::IntArrayRef({3, 256, 256}));
     REQUIRE(scene.truth.masks.sizes().slice(1) == at::IntArrayRef({256, 256}));
@@ -88,7 +88,7 @@ TEST_CASE("scene: a pixel of the image at test size is found where from_test_siz
     const view::Placement placement =
         seed < 4 ? view::plain_placement(f.input, {Ramp::kHeight, Ramp::kWidth}, f.input.short_side[seed / 2], mirror)
                  : f.draw(seed, mirror);
-    const view::Scene scene = f.load(placement);
+    const view::Sample scene = f.load(placement);
     const view::ViewTransform g = view::from_test_size(placement, f.input, {Ramp::kHeight, Ramp::kWidth});
     REQUIRE(g.size == view::Size{scene.image.size(1), scene.image.size(2)});
     const auto image = scene.image.accessor<float, 3>();
@@ -138,7 +138,7 @@ TEST_CASE("scene: a crowd is no instance", "[view]") {
   REQUIRE(view::load_truth(f.dataset, 0, f.input, 180, false).truth.count() == 1);
   annotations["annotations"][0]["iscrowd"] = 1;
   test::write_bytes(path, annotations.dump());
-  const view::GroundTruth truth = view::load_truth(data::Dataset::load(path), 0, f.input, 180, false).truth;
+  const view::Instances truth = view::load_truth(data::Dataset::load(path), 0, f.input, 180, false).truth;
   REQUIRE(truth.count() == 0);
   REQUIRE(truth.masks.sizes() == at::IntArrayRef({0, 192, 256}));
 }

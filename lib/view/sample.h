@@ -17,7 +17,7 @@ class Dataset;
 namespace iuq::view {
 
 /// The instances of one image in the frame of one view.
-struct GroundTruth {
+struct Instances {
   int64_t image_id = 0;
   at::Tensor labels;                  // [N] int64, category index 0..C-1
   at::Tensor masks;                   // [N, Hi, Wi] bool on the view's canvas
@@ -26,9 +26,9 @@ struct GroundTruth {
 };
 
 /// One image ready for the network, in the frame of its canvas (identity view).
-struct Scene {
+struct Sample {
   at::Tensor image;      // [3, Hi, Wi] float32, normalised, padded; undefined when only the ground truth was asked for
-  GroundTruth truth;     // without crowds
+  Instances truth;     // without crowds
   Size valid;            // the part of the canvas that shows the image, from the top left corner
   Size original;         // as stored on disk
 };
@@ -46,7 +46,7 @@ struct Placement {
 /// Resized to a shorter side, on the smallest canvas.
 Placement plain_placement(const InputConfig& config, Size original, int64_t short_side, bool mirror);
 /// One random draw by section "input.lsj". The scale is that of Mask2Former's ResizeScale, the position of the crop is uniform
-/// (models.md 5.6).
+/// (GEOMETRY.md 6).
 Placement draw_jitter(const InputConfig& config, Size original, bool mirror, Rng& rng);
 /// From the image at test size, as the cache and mining see it, to the canvas.
 ViewTransform from_test_size(const Placement& placement, const InputConfig& config, Size original);
@@ -56,18 +56,18 @@ Size canvas_of(const InputConfig& config, Size original, int64_t short_side);
 
 /// Reads and resizes one image and its instances. `mirror` flips both about the valid width before padding.
 /// Errors: those of data::read_image and Dataset::mask, naming file, image and annotation.
-Scene load_scene(const data::Dataset& dataset, int64_t index, const std::string& images, const InputConfig& config,
+Sample load_sample(const data::Dataset& dataset, int64_t index, const std::string& images, const InputConfig& config,
                  int64_t short_side, bool mirror);
 /// The same with a given placement. Instances of which nothing is left on the canvas are dropped.
-Scene load_scene(const data::Dataset& dataset, int64_t index, const std::string& images, const InputConfig& config,
+Sample load_sample(const data::Dataset& dataset, int64_t index, const std::string& images, const InputConfig& config,
                  const Placement& placement);
 /// The image alone; `truth` stays empty.
-Scene load_image(const data::Dataset& dataset, int64_t index, const std::string& images, const InputConfig& config,
+Sample load_image(const data::Dataset& dataset, int64_t index, const std::string& images, const InputConfig& config,
                  int64_t short_side);
 /// The instances alone; `image` stays undefined.
-Scene load_truth(const data::Dataset& dataset, int64_t index, const InputConfig& config, int64_t short_side, bool mirror);
+Sample load_truth(const data::Dataset& dataset, int64_t index, const InputConfig& config, int64_t short_side, bool mirror);
 
 /// The instances as seen in a view; those with fewer than `min_pixels` left are dropped.
-GroundTruth transform(const GroundTruth& truth, const ViewTransform& view, int64_t min_pixels);
+Instances transform(const Instances& truth, const ViewTransform& view, int64_t min_pixels);
 
 }  // namespace iuq::view
