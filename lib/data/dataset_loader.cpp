@@ -1,6 +1,7 @@
 #include "lib/data/dataset_loader.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "lib/base/error.h"
 #include "lib/base/huge_pages.h"
@@ -249,15 +250,17 @@ void DatasetLoader::group_by_image() {
   }
   std::vector<int64_t> next(set_.images_.size());
   for (size_t i = 0; i < next.size(); ++i) next[i] = set_.images_[i].first;
-  std::vector<Annotation> annotations(pending_.size());
-  std::vector<const uint8_t*> segments(pending_.size());
-  for (size_t i = 0; i < pending_.size(); ++i) {
-    const auto to = static_cast<size_t>(next[pending_[i].image]++);
-    annotations[to] = set_.annotations_[i];
-    segments[to] = set_.segments_[i];
+  std::vector<size_t> target(pending_.size());
+  for (size_t i = 0; i < target.size(); ++i) target[i] = static_cast<size_t>(next[pending_[i].image]++);
+  // In place: a second list of a COCO-size file would be the peak of all memory. Each swap puts one annotation where it belongs.
+  for (size_t i = 0; i < target.size(); ++i) {
+    while (target[i] != i) {
+      const size_t to = target[i];
+      std::swap(set_.annotations_[i], set_.annotations_[to]);
+      std::swap(set_.segments_[i], set_.segments_[to]);
+      std::swap(target[i], target[to]);
+    }
   }
-  set_.annotations_ = std::move(annotations);
-  set_.segments_ = std::move(segments);
 }
 
 }  // namespace iuq::data

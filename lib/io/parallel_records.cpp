@@ -71,7 +71,7 @@ bool ParallelRecords::next_part(Part& part, size_t& number) {
 // After the first piece the section is known. Running far ahead would cost memory.
 bool ParallelRecords::wait_for_turn(size_t number, std::optional<size_t>& section) {
   std::unique_lock lock(mutex_);
-  const size_t ahead = 4 * static_cast<size_t>(threads_);
+  const size_t ahead = 2 * static_cast<size_t>(threads_);
   moved_on_.wait(lock, [&] { return stopped_ || number == 0 || (committed_ > 0 && number < committed_ + ahead); });
   section = section_;
   return !stopped_;
