@@ -45,8 +45,8 @@ void check_network(const char* file) {
     queries.score = torch::zeros(queries.image.sizes());
     std::vector<at::Tensor> outputs(maps.begin() + 1, maps.end());
     outputs.insert(outputs.end(), encoded.neck.begin(), encoded.neck.end());
-    for (const auto* maps : {&heads.classes, &heads.distances, &heads.centerness, &heads.controllers}) {
-      outputs.insert(outputs.end(), maps->begin(), maps->end());
+    for (const auto* kind : {&heads.classes, &heads.distances, &heads.centerness, &heads.controllers}) {
+      outputs.insert(outputs.end(), kind->begin(), kind->end());
     }
     outputs.push_back(encoded.mask_features);
     const at::Tensor logits = segmenter->mask_logits(queries, encoded.mask_features).unsqueeze(1);
