@@ -150,14 +150,14 @@ TEST_CASE("view: six numbers round-trip, anything else is an error", "[view][err
 }
 
 TEST_CASE("view: instances that a view hardly shows are dropped", "[view]") {
-  GroundTruth truth;
+  Instances truth;
   truth.image_id = 7;
   truth.labels = torch::tensor({1, 2}, at::kLong);
   truth.instance_ids = {10, 20};
   truth.masks = torch::zeros({2, 64, 64}, at::kBool);
   truth.masks[0].slice(0, 0, 10).slice(1, 0, 10).fill_(true);    // leaves with the crop
   truth.masks[1].slice(0, 40, 60).slice(1, 40, 60).fill_(true);  // stays
-  const GroundTruth seen = transform(truth, ViewTransform::crop({64, 64}, 32, 32, 1), 16);
+  const Instances seen = transform(truth, ViewTransform::crop({64, 64}, 32, 32, 1), 16);
   REQUIRE(seen.instance_ids == std::vector<int64_t>{20});
   REQUIRE(seen.labels[0].item<int64_t>() == 2);
   REQUIRE(seen.masks.sum().item<int64_t>() == 400);
