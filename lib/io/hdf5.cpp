@@ -128,13 +128,21 @@ std::vector<hsize_t> shape_of(hid_t dataset) {
   return shape;
 }
 
-// Space at once, in one piece, without a pass that fills it.
+// Space at once, in one piece, without a pass that fills it, and without the time.
 Id dataset_plan() {
   Id plan(H5Pcreate(H5P_DATASET_CREATE), H5Pclose);
   H5Pset_layout(plan, H5D_CONTIGUOUS);
   H5Pset_alloc_time(plan, H5D_ALLOC_TIME_EARLY);
   H5Pset_fill_time(plan, H5D_FILL_TIME_NEVER);
-  H5Pset_obj_track_times(plan, false);  // the same content gives the same bytes
+  H5Pset_obj_track_times(plan, false);
+  return plan;
+}
+
+// How a group (H5P_GROUP_CREATE) or the file with its root group (H5P_FILE_CREATE) is made: without the time, so that the same
+// content gives the same bytes.
+Id timeless_plan(hid_t kind) {
+  Id plan(H5Pcreate(kind), H5Pclose);
+  H5Pset_obj_track_times(plan, false);
   return plan;
 }
 
@@ -242,7 +250,7 @@ Hdf5File Hdf5File::create(const std::string& path) {
   const Library library;
   auto state = std::make_shared<Hdf5Rows::State>();
   state->path = path;
-  state->file = H5Fcreate(path.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, file_access());
+  state->file = H5Fcreate(path.c_str(), H5F_ACC_TRUNC, timeless_plan(H5P_FILE_CREATE), file_access());
   if (state->file < 0) throw Error(ErrorCode::kCannotCreate, cat("cannot create \"", path, "\"", hdf5_reason()));
   return Hdf5File(std::move(state));
 }
@@ -280,7 +288,7 @@ const std::string& Hdf5File::path() const { return state_->path; }
 
 void Hdf5File::make_group(const std::string& name) {
   const Library library;
-  const Id id(H5Gcreate2(state_->file, name.c_str(), H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT), H5Gclose);
+  const Id id(H5Gcreate2(state_->file, name.c_str(), H5P_DEFAULT, timeless_plan(H5P_GROUP_CREATE), H5P_DEFAULT), H5Gclose);
   state_->check_written(id.ok(), name);
 }
 
