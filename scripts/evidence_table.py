@@ -35,8 +35,8 @@ def main():
     groups = collections.defaultdict(dict)
     for run in runs:
         groups[run["model"], run["regime"], run["steps"]][run["mode"], run["form"], run["seed"]] = run
-    print("| model | regime | steps | mode | form | seeds | AP | gain in AP | 95 % | gain in AP75 | best control | time |")
-    print("|---|---|---|---|---|---|---|---|---|---|---|---|")
+    print("| model | regime | steps | mode | form | seeds | AP | gain in AP | 95 % | gain in AP75 | best control |")
+    print("|---|---|---|---|---|---|---|---|---|---|---|")
     for (model, regime, steps), cell in sorted(groups.items()):
         forms = collections.defaultdict(list)
         for (mode, form, seed), run in cell.items():
@@ -46,11 +46,10 @@ def main():
         for (mode, form), rs in sorted(forms.items()):
             pairs = [(r, cell["control", form, r["seed"]]) for r in rs if ("control", form, r["seed"]) in cell]
             ap = f"{100 * mean([r['ap'] for r in rs]):.1f}"
-            row = [model, regime, steps, mode, form, len(rs), ap, "", "", "", best, ""]
+            row = [model, regime, steps, mode, form, len(rs), ap, "", "", "", best]
             if mode != "control" and pairs:
                 gains = [100 * (a["ap"] - b["ap"]) for a, b in pairs]
                 row[7:10] = [f"{mean(gains):+.1f}", interval(gains), f"{mean([100 * (a['ap75'] - b['ap75']) for a, b in pairs]):+.1f}"]
-                row[11] = f"{mean([a['seconds'] / b['seconds'] for a, b in pairs]):.2f}"
             print("| " + " | ".join(str(x) for x in row) + " |")
 
 

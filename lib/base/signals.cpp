@@ -1,5 +1,6 @@
 #include "lib/base/signals.h"
 
+#include <atomic>
 #include <csignal>
 #include <unistd.h>
 
@@ -11,11 +12,12 @@
 namespace iuq {
 namespace {
 
-volatile std::sig_atomic_t stop = 0;
+std::atomic<bool> stop = false;
+static_assert(std::atomic<bool>::is_always_lock_free);  // so that a signal handler may touch it
 
 void on_signal(int number) {
-  if (number == SIGINT && stop != 0) _exit(130);
-  stop = 1;
+  if (number == SIGINT && stop) _exit(130);
+  stop = true;
 }
 
 }  // namespace
@@ -33,7 +35,7 @@ void catch_stop_signals() {
   for (const int number : {SIGINT, SIGTERM, SIGUSR1}) sigaction(number, &action, nullptr);
 }
 
-bool stop_requested() { return stop != 0; }
+bool stop_requested() { return stop; }
 
 void throw_if_stopped(const char* what_is_kept) {
   if (stop_requested()) throw Error(ErrorCode::kInterrupted, cat("stopped by a signal; ", what_is_kept));

@@ -8,8 +8,8 @@
 
 /// What training asks of an annotation file: a table for each list, in which a line is
 ///   key, type, required or optional, range, what becomes of a record that is not so (default: the file is refused).
-/// The lines are named by the enumerators above the table. Of several faults in a record the one of the
-/// first line is reported.
+/// The lines are named by the enumerators above the table, in the same order; what is done with a value is in
+/// dataset_loader.cpp. Of several faults in a record the one of the first line is reported.
 namespace iuq::data {
 
 inline constexpr int64_t kMaxSide = int64_t{1} << 20;    // pixels
@@ -50,5 +50,8 @@ inline constexpr std::array<io::FieldRule, annotation_field::kCount> kAnnotation
     {"bbox", io::FieldType::kBox, io::kOptional, {.low = 0}},       // absent: that of the mask
     {"segmentation", io::FieldType::kSegmentation, io::kRequired},  // iuq learns masks; boxes alone do not do
 }};
+
+// Each enumerator has its line.
+static_assert(kImageRules.back().key && kCategoryRules.back().key && kAnnotationRules.back().key);
 
 }  // namespace iuq::data

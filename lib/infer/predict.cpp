@@ -23,8 +23,6 @@
 
 // Threads: those of a Prefetcher read images or features; the network, the results and the log belong to the calling thread.
 
-// Threads: those of a Prefetcher read images or features; the network, the results and the log belong to the calling thread.
-
 namespace iuq::infer {
 namespace {
 

@@ -8,7 +8,7 @@ namespace iuq::io {
 
 ParallelRecords::ParallelRecords(const std::string& path, const std::vector<std::string>& sections, RecordConsumer& consumer,
                                  int threads, size_t block)
-    : path_(path), sections_(sections), consumer_(consumer), threads_(threads), pieces_(path, block),
+    : path_(path), sections_(sections), consumer_(consumer), threads_(std::max(1, threads)), pieces_(path, block),
       master_batch_(consumer.make_batch()), master_(path, sections, *master_batch_) {
   const auto pieces = 1 + static_cast<size_t>(pieces_.size_hint()) / block;
   const size_t useful = pieces_.size_hint() > 0 ? std::min(pieces, static_cast<size_t>(threads_)) : static_cast<size_t>(threads_);

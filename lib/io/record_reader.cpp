@@ -9,7 +9,9 @@ namespace iuq::io {
 using nlohmann::json;
 
 RecordReader::RecordReader(const std::string& path, const std::string& section, std::span<const FieldRule> rules)
-    : path_(path), section_(section), rules_(rules), values_(rules.size()) {}
+    : path_(path), section_(section), rules_(rules), values_(rules.size()) {
+  for (const FieldRule& rule : rules) IUQ_ASSERT(rule.key);  // null: an enumerator of the table has no line
+}
 
 void RecordReader::clear(int64_t index) {
   for (FieldValue& value : values_) value.present = false;

@@ -47,7 +47,7 @@ inline constexpr bool kRequired = true, kOptional = false;
 
 /// One line of the table that says what a lawful record is. Keys that are in no line may hold anything.
 struct FieldRule {
-  const char* key;
+  const char* key = nullptr;
   FieldType type;
   bool required;  // an optional field may be absent or null
   Range range = {};

@@ -20,7 +20,7 @@ namespace iuq::model {
 /// All tensors of one call live on one device; gradients flow unless a comment says otherwise.
 ///
 /// The public calls check shapes and types, of what goes in and of what the segmenter returns, and throw Error(kInternal)
-/// naming the tensor; none waits for the device. A segmenter implements the protected ones. README.md has the list of what
+/// naming the tensor; the checks do not wait for the device. A segmenter implements the protected ones. README.md has the list of what
 /// a new one brings.
 class Segmenter : public torch::nn::Module {
  public:

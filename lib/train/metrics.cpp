@@ -17,9 +17,12 @@ constexpr const char* kNorm = "grad_norm";
 
 MetricsWindow::MetricsWindow(const std::string& saved) {
   const json state = json::parse(saved, nullptr, /*allow_exceptions=*/false);
-  const bool whole = state.is_object() && state.contains("steps") && state["steps"].is_number_integer() &&
-                     state.contains("sums") && state["sums"].is_array();
-  if (!whole) throw Error(ErrorCode::kBadData, "the saved metrics window is not an object with \"steps\" and \"sums\"");
+  const bool whole = state.is_object() && state.contains("steps") && state["steps"].is_number_unsigned() &&
+                     state.contains("sums") && state["sums"].is_array() &&
+                     (state["steps"] > 0 || state["sums"].empty());
+  if (!whole) {
+    throw Error(ErrorCode::kBadData, "the saved metrics window is not an object with \"sums\" and the number of \"steps\" in them");
+  }
   steps_ = state["steps"];
   for (const json& item : state["sums"]) {
     const bool pair = item.is_array() && item.size() == 2 && item[0].is_string();

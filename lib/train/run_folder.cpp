@@ -23,7 +23,9 @@ std::vector<std::string> checkpoints_in(const std::string& folder) {
   std::vector<std::string> found;
   std::error_code error;
   for (const auto& entry : fs::directory_iterator(folder, error)) {
-    const bool done = entry.path().filename().string().rfind("step-", 0) == 0 && fs::exists(entry.path() / "DONE");
+    const std::string name = entry.path().filename().string();
+    const bool named = name.rfind("step-", 0) == 0 && entry.path().extension() != ".tmp";  // that is one not yet renamed
+    const bool done = named && fs::exists(entry.path() / "DONE");
     if (done) found.push_back(entry.path().string());
   }
   std::sort(found.begin(), found.end());  // the step number has a fixed width

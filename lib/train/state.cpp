@@ -131,8 +131,9 @@ void State::load(const std::string& folder) {
   try {
     load_parts(folder);
   } catch (const Error& e) {
-    if (e.code() != ErrorCode::kBadData) throw;
-    throw e.with(cat("in checkpoint \"", folder, "\"; delete this folder so that --resume takes the one before it, or start "
+    if (e.code() != ErrorCode::kBadData && e.code() != ErrorCode::kNoInput) throw;
+    const Error bad(ErrorCode::kBadData, e.what());  // a file that is missing is damage as well
+    throw bad.with(cat("in checkpoint \"", folder, "\"; delete this folder so that --resume takes the one before it, or start "
                      "again with --force"));
   }
 }

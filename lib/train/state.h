@@ -49,7 +49,7 @@ class State {
   /// writing: kIo, kCannotCreate.
   void save(const std::string& folder, const std::string& digest) const;
   /// Loads all parts, files first, each in the order in which it was added. Error(kBadData), with `folder` and what to do,
-  /// when the checkpoint lacks a part, holds one of another name, or has values that are not finite; kNoInput.
+  /// when the checkpoint lacks a part, holds one of another name, lacks a file, or has values that are not finite.
   void load(const std::string& folder);
   /// Error(kBadData) naming the first tensor with a value that is not finite. Waits for the device once.
   void check_finite() const;

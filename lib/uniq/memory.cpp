@@ -76,6 +76,7 @@ void PixelMemory::set_state(const std::vector<std::pair<std::string, at::Tensor>
     throw Error(ErrorCode::kBadData, cat("the saved memory has no \"", name, "\""));
   };
   const int64_t fill = find(columns_[0].first).size(0);
+  view::expect_shape(find("next"), {1}, at::kLong, "the saved memory's \"next\"", -1, ErrorCode::kBadData);
   const int64_t next = find("next").item<int64_t>();
   if (fill > capacity_ || next < 0 || next >= capacity_) {
     throw Error(ErrorCode::kBadData, cat("the saved memory has ", fill, " entries, this one holds ", capacity_));

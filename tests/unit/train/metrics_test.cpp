@@ -73,7 +73,8 @@ TEST_CASE("metrics: a value that is not finite is told with its step and images,
 TEST_CASE("metrics: a saved window that is something else is refused", "[train][error]") {
   for (const char* text : {"", "[]", "{}", R"({"steps": 1})", R"({"steps": "1", "sums": []})",
                            R"({"steps": 1, "sums": [["a", null]]})", R"({"steps": 1, "sums": [["a"]]})",
-                           R"({"steps": 1, "sums": [[1, 2]]})"}) {
+                           R"({"steps": 1, "sums": [[1, 2]]})", R"({"steps": -2, "sums": []})",
+                           R"({"steps": 0, "sums": [["a", 1]]})"}) {
     CAPTURE(text);
     test::refusal(ErrorCode::kBadData, [&] { MetricsWindow window(text); });
   }

@@ -225,6 +225,13 @@ TEST_CASE("train: a checkpoint that lacks something, or has too much, is refused
     io::write_safetensors(stopped.saved + "/state.safetensors", file);
     CHECK(contains(stopped.resume_refused(), "\"averages\""));
   }
+  for (const char* file : {"model.safetensors", "state.safetensors"}) {
+    Stopped stopped;
+    std::filesystem::remove(stopped.saved + "/" + file);
+    const std::string said = stopped.resume_refused();
+    CHECK(contains(said, file));
+    CHECK(contains(said, "delete this folder"));
+  }
   for (const char* part : {"memory/", "optimizer/"}) {
     Stopped stopped;
     io::TensorFile file = io::read_safetensors(stopped.saved + "/state.safetensors");

@@ -65,6 +65,9 @@ TEST_CASE("memory: a restored state goes on like the original", "[uniq][property
   PixelMemory narrow(10, 3, at::kCPU);
   REQUIRE_THROWS_WITH(narrow.set_state(one.state()),
                       "the saved memory's \"embeddings\" must be [10, 3] float32, but is [10, 4] float32");
+  auto odd = one.state();
+  for (auto& [name, tensor] : odd) tensor = name == "next" ? torch::zeros({2}, at::kLong) : tensor;
+  REQUIRE_THROWS_WITH(two.set_state(odd), "the saved memory's \"next\" must be [1] int64, but is [2] int64");
 }
 
 TEST_CASE("memory: every instance gives the same number of its own pixels, small ones all they have", "[uniq][property]") {
