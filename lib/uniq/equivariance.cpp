@@ -68,7 +68,6 @@ at::Tensor transformed_mask_features(model::Segmenter& segmenter, const model::F
 at::Tensor equivariance_loss(model::Segmenter& segmenter, const PairBatch& batch, const UniqConfig& config) {
   check(segmenter, batch);
   const auto pairs = static_cast<int64_t>(batch.pairs.size());
-  if (pairs == 0) return batch.queries.vectors.sum() * 0;
   const at::Tensor features =
       transformed_mask_features(segmenter, batch.backbone, batch.encoded, batch.pairs, config.equi_at);
   std::vector<at::Tensor> valid;

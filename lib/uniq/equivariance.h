@@ -32,7 +32,7 @@ at::Tensor transformed_mask_features(model::Segmenter& segmenter, const model::F
                                      const std::string& equi_at);
 
 /// The equivariance loss: the queries of g(I), applied to the transformed features of I, give the transformed masks.
-///   returns [] float32: the segmenter's own mask loss, unweighted by lambda; 0 when g(I) has no query or there is no pair.
+///   returns [] float32: the segmenter's own mask loss, unweighted by lambda; 0 when g(I) has no query. A batch has a pair at least.
 /// Error(kInternal) naming the tensor whose shape or type is another.
 /// The gradient reaches queries and features. Cells of g(I) whose features came from outside of I are left out.
 /// Source: METHOD.md 4 (coordinates are those of the new frame).

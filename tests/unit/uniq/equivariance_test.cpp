@@ -98,14 +98,6 @@ TEST_CASE("equivariance: no instance in g(I) gives 0 with a graph", "[uniq][erro
   loss.backward();
 }
 
-TEST_CASE("equivariance: a batch without pairs gives 0 with a graph", "[uniq][error]") {
-  Pair pair(view::ViewTransform::identity({64, 64}));
-  pair.pairs.clear();
-  const at::Tensor loss = pair.loss("backbone");
-  REQUIRE(loss.item<double>() == 0);
-  loss.backward();
-}
-
 TEST_CASE("equivariance: a batch that is not of pairs is refused by name, and targets of the whole batch go with no half",
           "[uniq][error]") {
   Pair pair(view::ViewTransform::flip_x({64, 64}, view::Alignment::kStrided));
