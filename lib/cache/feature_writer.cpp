@@ -35,7 +35,7 @@ void rename_and_sync(const std::string& from, const std::string& to) {
 
 std::string digest_in(const std::string& provenance) { return nlohmann::json::parse(provenance).at("digest"); }
 
-// The same rows in the same places, whatever is written in them.
+// The same rows in the same ranges, whatever is written in them.
 bool same_plan(const FeatureTables& a, const FeatureTables& b) {
   bool same = digest_in(a.provenance) == digest_in(b.provenance) && a.shard.index == b.shard.index &&
               a.shard.count == b.shard.count && a.dtype == b.dtype && a.backbone == b.backbone &&
@@ -113,12 +113,12 @@ void FeatureWriter::start(bool resume) {
     found.content_digest.clear();
     tables_ = std::move(found);
   }
-  checksums_ = file.place("checksums");
-  digest_ = file.place("content_digest");
+  checksums_ = file.byte_range("checksums");
+  digest_ = file.byte_range("content_digest");
   for (int64_t bucket = 0; bucket < static_cast<int64_t>(tables_.canvases.size()); ++bucket) {
-    auto& levels = places_.emplace_back();
+    auto& levels = ranges_.emplace_back();
     for (size_t level = 0; level < tables_.strides.size(); ++level) {
-      levels.push_back(file.place(level_name(tables_, bucket, level)));
+      levels.push_back(file.byte_range(level_name(tables_, bucket, level)));
     }
   }
 }
@@ -146,7 +146,7 @@ void FeatureWriter::write(int64_t index, const std::vector<at::Tensor>& levels) 
     const size_t bytes = stored.nbytes();
     hashes.push_back(hash64(stored.data_ptr(), bytes));
     try {
-      patcher_->write(places_[static_cast<size_t>(row.bucket)][level], row.row * static_cast<int64_t>(bytes),
+      patcher_->write(ranges_[static_cast<size_t>(row.bucket)][level], row.row * static_cast<int64_t>(bytes),
                       stored.data_ptr(), bytes);
     } catch (const Error& error) {
       throw resumable(error);

@@ -50,8 +50,8 @@ class FeatureWriter {
   FeatureTables tables_;
   int gzip_;
   std::unique_ptr<io::Hdf5Patcher> patcher_;
-  std::vector<std::vector<io::Hdf5File::Place>> places_;  // by bucket and level
-  io::Hdf5File::Place checksums_, digest_;
+  std::vector<std::vector<io::Hdf5File::ByteRange>> ranges_;  // by bucket and level
+  io::Hdf5File::ByteRange checksums_, digest_;
   std::vector<int64_t> unflushed_;  // rows whose checksum is not on the disk
 };
 

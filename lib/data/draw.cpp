@@ -68,9 +68,9 @@ Pixels contact_sheet(const std::vector<Pixels>& images, const std::vector<std::s
     const double scale = static_cast<double>(tile) / static_cast<double>(std::max(images[i].height, images[i].width));
     Pixels copy = resize(images[i], std::max<int64_t>(1, static_cast<int64_t>(static_cast<double>(images[i].height) * scale)),
                          std::max<int64_t>(1, static_cast<int64_t>(static_cast<double>(images[i].width) * scale)));
-    const auto place = static_cast<int64_t>(i);
-    const cv::Point corner(static_cast<int>(place % columns * (tile + kGap)),
-                           static_cast<int>(place / columns * (tile + kTitle + kGap)));
+    const auto tile_index = static_cast<int64_t>(i);
+    const cv::Point corner(static_cast<int>(tile_index % columns * (tile + kGap)),
+                           static_cast<int>(tile_index / columns * (tile + kTitle + kGap)));
     cv::putText(canvas, titles[i], corner + cv::Point(2, 13), cv::FONT_HERSHEY_SIMPLEX, 0.4, cv::Scalar(230, 230, 230), 1,
                 cv::LINE_AA);
     view_of(copy).copyTo(canvas(cv::Rect(corner.x, corner.y + static_cast<int>(kTitle), static_cast<int>(copy.width),

@@ -177,8 +177,8 @@ struct Hdf5Rows::State {
     if (!id.ok()) bad(key, "is missing: no such attribute");
     return id;
   }
-  /// {-1, bytes} for a layout that has no single place.
-  Hdf5File::Place place(hid_t id, const std::string& name) const {
+  /// {-1, bytes} for a layout that has no single range.
+  Hdf5File::ByteRange byte_range(hid_t id, const std::string& name) const {
     const Id plan(H5Dget_create_plist(id), H5Pclose);
     const auto bytes = static_cast<int64_t>(H5Dget_storage_size(id));
     if (H5Pget_layout(plan) != H5D_CONTIGUOUS) return {-1, bytes};
@@ -352,7 +352,7 @@ std::string Hdf5File::read_text(const std::string& name) const {
   const size_t bytes = type.ok() ? H5Tget_size(type) : 0;
   const bool fixed = type.ok() && H5Tget_class(type) == H5T_STRING && H5Tis_variable_str(type) == 0;
   if (!fixed || bytes > kLargestText || !shape_of(id).empty()) state_->bad(name, "is no text");
-  state_->place(id, name);
+  state_->byte_range(id, name);
   std::string text(bytes, '\0');
   if (H5Dread(id, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, text.data()) < 0) {
     state_->bad(name, cat("cannot be read", hdf5_reason()));
@@ -385,7 +385,7 @@ std::vector<T> Hdf5File::read_table(const std::string& name, int64_t columns, in
   if (!fits) state_->bad(name, "has another type or shape than this format says");
   const hsize_t most = static_cast<hsize_t>(state_->file_bytes) / sizeof(T);
   if (shape[0] > most / hsize_t(columns)) state_->bad(name, "ends after the file");
-  state_->place(id, name);
+  state_->byte_range(id, name);
   std::vector<T> values(shape[0] * hsize_t(columns));
   if (!values.empty() && H5Dread(id, native_type<T>(), H5S_ALL, H5S_ALL, H5P_DEFAULT, values.data()) < 0) {
     state_->bad(name, cat("cannot be read", hdf5_reason()));
@@ -461,23 +461,23 @@ Hdf5Rows Hdf5File::rows(const std::string& name) const {
   }
   out.count_ = static_cast<int64_t>(shape[0]);
   out.row_shape_.assign(shape.begin() + 1, shape.end());
-  const Hdf5File::Place place = state_->place(id, name);
-  out.offset_ = place.offset;
+  const Hdf5File::ByteRange range = state_->byte_range(id, name);
+  out.offset_ = range.offset;
   if (!byte_size(out.dtype_, out.row_shape_, out.row_bytes_) || out.row_bytes_ == 0) {
     state_->bad(name, "has rows of an impossible size");
   }
-  if (place.offset >= 0 && static_cast<uint64_t>(place.bytes) / out.row_bytes_ != shape[0]) {
+  if (range.offset >= 0 && static_cast<uint64_t>(range.bytes) / out.row_bytes_ != shape[0]) {
     state_->bad(name, "has fewer bytes than its shape says");
   }
   return out;
 }
 
-Hdf5File::Place Hdf5File::place(const std::string& name) const {
+Hdf5File::ByteRange Hdf5File::byte_range(const std::string& name) const {
   const Library library;
   const Id id = state_->dataset(name);
-  const Place place = state_->place(id, name);
-  if (place.offset < 0 && place.bytes > 0) state_->bad(name, "is not stored in one piece");
-  return place;
+  const ByteRange range = state_->byte_range(id, name);
+  if (range.offset < 0 && range.bytes > 0) state_->bad(name, "is not stored in one piece");
+  return range;
 }
 
 }  // namespace iuq::io

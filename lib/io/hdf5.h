@@ -77,11 +77,11 @@ class Hdf5File {
   Hdf5Rows rows(const std::string& name) const;
 
   /// Where the values of an uncompressed dataset lie in the file; an empty one lies nowhere.
-  struct Place {
+  struct ByteRange {
     int64_t offset = 0;
     int64_t bytes = 0;
   };
-  Place place(const std::string& name) const;
+  ByteRange byte_range(const std::string& name) const;
 
  private:
   explicit Hdf5File(std::shared_ptr<Hdf5Rows::State> state) : state_(std::move(state)) {}
@@ -101,8 +101,8 @@ class Hdf5Patcher {
   /// Asks the file system for all blocks of the file. Error(kIo) when they do not fit; file systems that cannot promise
   /// space are taken as they are.
   void reserve();
-  /// `begin` is counted from the start of the place. Error(kIo).
-  void write(const Hdf5File::Place& place, int64_t begin, const void* data, size_t bytes);
+  /// `begin` is counted from the start of the range. Error(kIo).
+  void write(const Hdf5File::ByteRange& range, int64_t begin, const void* data, size_t bytes);
   void sync();  // data is on the disk. Error(kIo)
 
  private:

@@ -34,11 +34,11 @@ void Hdf5Patcher::reserve() {
               cat("cannot reserve the ", stat.st_size, " bytes of \"", path_, "\": ", std::strerror(errno)));
 }
 
-void Hdf5Patcher::write(const Hdf5File::Place& place, int64_t begin, const void* data, size_t bytes) {
-  IUQ_ASSERT(place.offset > 0 && begin >= 0 && begin + static_cast<int64_t>(bytes) <= place.bytes);
+void Hdf5Patcher::write(const Hdf5File::ByteRange& range, int64_t begin, const void* data, size_t bytes) {
+  IUQ_ASSERT(range.offset > 0 && begin >= 0 && begin + static_cast<int64_t>(bytes) <= range.bytes);
   const char* from = static_cast<const char*>(data);
   for (size_t done = 0; done < bytes;) {
-    const ssize_t put = pwrite(fd_, from + done, bytes - done, place.offset + begin + static_cast<int64_t>(done));
+    const ssize_t put = pwrite(fd_, from + done, bytes - done, range.offset + begin + static_cast<int64_t>(done));
     if (put < 0 && errno == EINTR) continue;
     if (put <= 0) throw Error(ErrorCode::kIo, cat("cannot write \"", path_, "\": ", std::strerror(errno)));
     done += static_cast<size_t>(put);

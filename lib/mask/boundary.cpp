@@ -66,9 +66,9 @@ Rle boundary(const Rle& rle, uint32_t distance) {
   out.counts.clear();
   uint64_t last = 0;
   bool inside = false;
-  const auto change_at = [&](uint64_t place) {
-    out.counts.push_back(static_cast<uint32_t>(place - last));
-    last = place;
+  const auto change_at = [&](uint64_t pixel) {
+    out.counts.push_back(static_cast<uint32_t>(pixel - last));
+    last = pixel;
     inside = !inside;
   };
   for (size_t x = 0; x < width; ++x) {

@@ -91,34 +91,34 @@ class Crossings {
 };
 
 // Column-major pixel indices, ascending: column by column; most columns have two crossings.
-std::vector<uint32_t> sorted_places(const std::vector<Crossing>& crossings, uint32_t height) {
+std::vector<uint32_t> sorted_pixels(const std::vector<Crossing>& crossings, uint32_t height) {
   const auto by_column = [](const Crossing& a, const Crossing& b) { return a.column < b.column; };
   const auto [left, right] = std::minmax_element(crossings.begin(), crossings.end(), by_column);
-  std::vector<uint32_t> first(right->column - left->column + 2, 0), places(crossings.size());
+  std::vector<uint32_t> first(right->column - left->column + 2, 0), pixels(crossings.size());
   const uint32_t origin = left->column;
   for (const Crossing& c : crossings) ++first[c.column - origin + 1];
   for (size_t i = 1; i < first.size(); ++i) first[i] += first[i - 1];
-  for (const Crossing& c : crossings) places[first[c.column - origin]++] = c.column * height + c.row;
+  for (const Crossing& c : crossings) pixels[first[c.column - origin]++] = c.column * height + c.row;
   uint32_t begin = 0;
-  for (size_t i = 0; i + 1 < first.size(); begin = first[i++]) std::sort(places.begin() + begin, places.begin() + first[i]);
-  return places;
+  for (size_t i = 0; i + 1 < first.size(); begin = first[i++]) std::sort(pixels.begin() + begin, pixels.begin() + first[i]);
+  return pixels;
 }
 
 // Sorted crossings to runs; two crossings at the same pixel cancel, which is the even-odd rule.
-void to_runs(std::vector<uint32_t>& places, std::vector<uint32_t>& counts) {
-  counts.reserve(places.size());
+void to_runs(std::vector<uint32_t>& pixels, std::vector<uint32_t>& counts) {
+  counts.reserve(pixels.size());
   uint32_t before = 0;
-  for (uint32_t& place : places) {
-    const uint32_t here = place;
-    place -= before;
+  for (uint32_t& pixel : pixels) {
+    const uint32_t here = pixel;
+    pixel -= before;
     before = here;
   }
-  counts.push_back(places[0]);
-  for (size_t i = 1; i < places.size(); ++i) {
-    if (places[i] > 0) {
-      counts.push_back(places[i]);
-    } else if (++i < places.size()) {
-      counts.back() += places[i];
+  counts.push_back(pixels[0]);
+  for (size_t i = 1; i < pixels.size(); ++i) {
+    if (pixels[i] > 0) {
+      counts.push_back(pixels[i]);
+    } else if (++i < pixels.size()) {
+      counts.back() += pixels[i];
     }
   }
 }
@@ -129,10 +129,10 @@ Rle from_polygon(const double* xy, size_t numbers, int64_t height, int64_t width
   std::vector<Crossing> found;
   Crossings crossings(height, width, found);
   for (size_t i = 0; i + 1 < points.size(); ++i) crossings.add_edge(points[i], points[i + 1]);
-  std::vector<uint32_t> places;
-  if (!found.empty()) places = sorted_places(found, rle.height);
-  places.push_back(static_cast<uint32_t>(height * width));
-  to_runs(places, rle.counts);
+  std::vector<uint32_t> pixels;
+  if (!found.empty()) pixels = sorted_pixels(found, rle.height);
+  pixels.push_back(static_cast<uint32_t>(height * width));
+  to_runs(pixels, rle.counts);
   return rle;
 }
 

@@ -129,8 +129,8 @@ std::array<uint32_t, 4> box_of(const std::vector<uint32_t>& counts, uint32_t hei
   uint32_t left = width, top = height, right = 0, bottom = 0;
   uint32_t start = 0, column = 0, column_start = 0;
   // Pixel indices only rise, mostly by less than a column.
-  const auto go_to = [&](uint32_t place) {
-    const uint32_t ahead = place - column_start;
+  const auto go_to = [&](uint32_t pixel) {
+    const uint32_t ahead = pixel - column_start;
     if (ahead < height) return;
     const uint32_t columns = ahead < 2 * uint64_t{height} ? 1 : ahead / std::max(height, 1u);  // 0: unchecked counts
     column += columns;

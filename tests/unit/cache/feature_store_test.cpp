@@ -278,10 +278,10 @@ TEST_CASE("cache: a damaged row names file, image and view", "[cache][error]") {
   const io::Hdf5File file = io::Hdf5File::open(path);
   const cache::FeatureTables tables = cache::read_feature_tables(file);
   const cache::FeatureRow& row = tables.rows[7];
-  const io::Hdf5File::Place place = file.place(cache::level_name(tables, row.bucket, 1));
+  const io::Hdf5File::ByteRange range = file.byte_range(cache::level_name(tables, row.bucket, 1));
   const auto shape = tables.level_shape(row.bucket, 1);
   std::string bytes = test::read_bytes(path);
-  char& byte = bytes[size_t(place.offset + row.row * shape[0] * shape[1] * shape[2] * 2 + 3)];
+  char& byte = bytes[size_t(range.offset + row.row * shape[0] * shape[1] * shape[2] * 2 + 3)];
   byte = static_cast<char>(byte ^ 1);
   test::write_bytes(f.folder / "bad.h5", bytes);
   const auto store = cache::FeatureStore::open({f.folder / "bad.h5"});

@@ -40,10 +40,10 @@ void write_sample(const std::string& path, io::DType dtype, int gzip) {
   }
   file.close();
   if (gzip > 0) return;
-  const io::Hdf5File::Place place = io::Hdf5File::open(path).place("maps/8x8/level0");
+  const io::Hdf5File::ByteRange range = io::Hdf5File::open(path).byte_range("maps/8x8/level0");
   io::Hdf5Patcher patcher(path);
   patcher.reserve();
-  for (int64_t r = 0; r < 4; ++r) patcher.write(place, r * kRowValues * 2, row_values(r).data(), kRowValues * 2);
+  for (int64_t r = 0; r < 4; ++r) patcher.write(range, r * kRowValues * 2, row_values(r).data(), kRowValues * 2);
   patcher.sync();
 }
 
@@ -188,7 +188,7 @@ TEST_CASE("hdf5: a full disk is an error when writing, reserving and patching", 
     file.create_rows("rows", io::DType::kF32, 100, {64, 64}, 0);
     file.close();
   }
-  const io::Hdf5File::Place place = io::Hdf5File::open(folder / "big.h5").place("rows");
+  const io::Hdf5File::ByteRange range = io::Hdf5File::open(folder / "big.h5").byte_range("rows");
   const std::vector<char> data(1 << 20);
   const test::FileLimit limit(1 << 16);
   test::error_of(
@@ -199,7 +199,7 @@ TEST_CASE("hdf5: a full disk is an error when writing, reserving and patching", 
       },
       ErrorCode::kIo);
   io::Hdf5Patcher patcher(folder / "big.h5");
-  test::error_of([&] { patcher.write(place, 0, data.data(), data.size()); }, ErrorCode::kIo);
+  test::error_of([&] { patcher.write(range, 0, data.data(), data.size()); }, ErrorCode::kIo);
 }
 
 TEST_CASE("hdf5: two writers of one file exclude each other", "[io][error]") {
