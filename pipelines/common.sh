@@ -54,8 +54,13 @@ DEVICE_FLAGS=(${DEVICE:+--device "$DEVICE"})
 variant() { printf '%s' "${MODEL:+$MODEL,}$1"; }
 # has_section NAME   whether the config has this section. It looks at the text, not with a tool: DRY=1 works before any is built.
 has_section() {
-  grep -oE '"([^"\\]|\\.)*"|[][{}]' "$CONFIG" | awk -v name="\"$1\"" '
-    /^[[{]/ { ++depth } /^[]}]/ { --depth } depth == 1 && $0 == name { found = 1 } END { exit !found }'
+  # Strings and comments whole, so that nothing in them counts.
+  grep -oE '"([^"\\]|\\.)*"|//.*|[][{}:]' "$CONFIG" | awk -v name="\"$1\"" '
+    /^\/\// { next }
+    /^[[{]/ { ++depth } /^[]}]/ { --depth }
+    $0 == ":" && depth == 1 && last == name { found = 1 }
+    { last = $0 }
+    END { exit !found }'
 }
 # require_data   ends the recipe unless DATA is a folder with annotations
 require_data() {

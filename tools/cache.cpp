@@ -32,10 +32,11 @@ int main(int argc, char** argv) {
     tool.parse();
     tool.section("cache").get_to(config);
     tool.section("view").get_to(views);
-    const model::Checkpoint checkpoint = model::load_checkpoint(model_path);
+    model::Checkpoint checkpoint;
+    if (!model_path.empty()) checkpoint = model::load_checkpoint(model_path);  // without one, --print-config has the defaults
     view::InputConfig input = checkpoint.input;  // its preprocessing belongs to the weights, sizes may be another
     tool.section("input").get_to(input);
-    view::take_preprocessing(input, view::preprocessing_json(checkpoint.input), model_path);
+    if (!model_path.empty()) view::take_preprocessing(input, view::preprocessing_json(checkpoint.input), model_path);
     const nlohmann::json effective = {{"seed", tool.seed()}, {"cache", config}, {"view", views}, {"input", input}};
     tool.print_config_if_asked(effective, {describe_section("cache", config), describe_section("view", views),
                                            describe_section("input", input)});

@@ -156,7 +156,7 @@ PredictReport predict(const PredictJob& job, const std::string& output, bool for
     throw Error(ErrorCode::kUsage, "give --images, or --features of iuq-cache");
   }
   if (!job.features.empty() && job.predict.short_side + job.predict.long_side > 0) {
-    throw Error(ErrorCode::kUsage, "the size of cached features is settled; --short-side and --long-side need --images alone");
+    throw Error(ErrorCode::kUsage, "the size of cached features is settled; --short-side needs --images alone");
   }
   const data::Dataset dataset = data::Dataset::load(job.annotations, at::get_num_threads());
   model::Checkpoint checkpoint =

@@ -36,7 +36,13 @@ std::vector<std::string> checkpoints_in(const std::string& folder) {
 std::string unfinished_digest(const std::string& folder) {
   const auto checkpoints = checkpoints_in(folder + "/checkpoints");
   if (checkpoints.empty()) return "";
-  const nlohmann::json state = io::read_json(checkpoints.back() + "/state.json");
+  nlohmann::json state;
+  try {
+    state = io::read_json(checkpoints.back() + "/state.json");
+  } catch (const Error& e) {
+    throw Error(ErrorCode::kBadData, cat(e.what(), "; delete the folder \"", checkpoints.back(),
+                                         "\" so that --resume takes the one before it, or start again with --force"));
+  }
   if (!state.is_object() || !state.contains("digest") || !state["digest"].is_string()) {
     throw Error(ErrorCode::kBadData, cat("\"", checkpoints.back(), "/state.json\" has no text \"digest\"; delete this folder, "
                                          "or start again with --force"));

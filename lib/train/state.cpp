@@ -23,11 +23,13 @@ void append(NamedTensors& all, const std::string& part, const NamedTensors& tens
   for (const auto& [name, tensor] : tensors) all.emplace_back(part + "/" + name, tensor);
 }
 
-void require_finite(const NamedTensors& tensors) {
+constexpr const char* kDiverged = "the training has diverged; lower train.lr or lengthen train.warmup";
+constexpr const char* kDamaged = "the file is damaged, or the training that wrote it had diverged";
+
+void require_finite(const NamedTensors& tensors, const char* why) {
   const std::string name = first_not_finite(tensors);
   if (name.empty()) return;
-  throw Error(ErrorCode::kBadData, cat("the tensor \"", name, "\" has values that are not finite: the training has diverged; "
-                                       "lower train.lr or lengthen train.warmup"));
+  throw Error(ErrorCode::kBadData, cat("the tensor \"", name, "\" has values that are not finite: ", why));
 }
 
 // What a checkpoint holds, by part.
@@ -82,12 +84,14 @@ void State::add(StateFile file) {
   files_.push_back(std::move(file));
 }
 
-void State::check_finite() const {
+NamedTensors State::all_tensors() const {
   NamedTensors tensors;
   for (const StateFile& file : files_) append(tensors, file.name, file.tensors());
   for (const StatePart& part : parts_) append(tensors, part.name, part.save().tensors);
-  require_finite(tensors);
+  return tensors;
 }
+
+void State::check_finite() const { require_finite(all_tensors(), kDiverged); }
 
 void State::save(const std::string& folder, const std::string& digest) const {
   NamedTensors tensors;
@@ -100,7 +104,7 @@ void State::save(const std::string& folder, const std::string& digest) const {
   }
   NamedTensors checked = tensors;
   for (const StateFile& file : files_) append(checked, file.name, file.tensors());
-  require_finite(checked);
+  require_finite(checked, kDiverged);
 
   for (const StateFile& file : files_) file.write(folder + "/" + file.name + ".safetensors");
   io::TensorFile out;
@@ -124,7 +128,7 @@ void State::load_parts(const std::string& folder) {
   if (!saved.empty()) {
     throw Error(ErrorCode::kBadData, cat("this run has no part \"", saved.begin()->first, "\"; another version wrote it"));
   }
-  check_finite();
+  require_finite(all_tensors(), kDamaged);
 }
 
 void State::load(const std::string& folder) {

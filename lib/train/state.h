@@ -56,6 +56,7 @@ class State {
 
  private:
   void load_parts(const std::string& folder);
+  NamedTensors all_tensors() const;
 
   std::vector<StatePart> parts_;
   std::vector<StateFile> files_;

@@ -126,7 +126,7 @@ void Trainer::load_initial_weights() {
 void Trainer::freeze_backbone() {
   const std::string digest = cache::weights_digest(*segmenter_, segmenter_->backbone_prefix());
   if (digest != store_->backbone_digest()) {
-    throw Error(ErrorCode::kBadData, "the features come from another backbone than --weights holds; cache them again "
+    throw Error(ErrorCode::kBadData, "the features come from another backbone than this model has; cache them again "
                                      "with this model, or train from the model they were cached with");
   }
   for (const auto& item : segmenter_->named_parameters()) {

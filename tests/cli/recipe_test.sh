@@ -86,5 +86,7 @@ cached() { printf '%s' "$1" >"$TMP/sections.json"; bash "$TMP/sections.sh" 2>"$T
 expect "a section is found however the config is laid out" cached $'{"a": [{"b": {}}],\n"cache" : {}}'
 expect "a key of that name within a variant is no section" same "$(cached '{"variants": {"mini": {"cache": {"views": 3}}}}'; echo $?)" 1
 expect "nor is the word in a text" same "$(cached '{"about": "no \"cache\": { here", "b": ["cache"]}'; echo $?)" 1
+expect "nor is a bracket or a word in a comment" cached $'{\n// (in [0, 1); "x": {\n"cache": {}}'
+expect "nor a section in a comment" same "$(cached $'{\n// "cache": {}\n"mine": {}}'; echo $?)" 1
 
 check_end
