@@ -3,21 +3,21 @@
 # data set, each judged on the same 400 validation images; one line of results.jsonl a training.
 # Data: none needed, iuq-synth draws it. Hardware: a core a training; five minutes (3000 steps of SOLOv2) and more each.
 #
-#   make run RECIPE=evidence         trains what PLAN lists and RESULTS lacks, from top to bottom
+#   make run RECIPE=evidence         trains what PLAN lists and RUNS lacks, from top to bottom
 #
 # PLAN has a training a line, "#" begins a comment:   MODEL IMAGES STEPS MODE SEED [NAME KEY=VALUE...]
 # MODEL is solov2, condinst, sotr or mask2former; MODE is base, control, equi, inter or method; KEY=VALUE as for --set, and
 # NAME stands for them in the results. Run it in as many shells as there are cores: a training that another shell has begun is
 # passed over, one that was interrupted goes on where it stopped. Environment, all optional:
-#   PLAN      default data/evidence/plan.txt      RESULTS   default data/evidence/results.jsonl
+#   PLAN      default data/evidence/plan.txt      RESULTS   default runs/evidence/results.jsonl
 #   DRY=1     print what would be trained         DEVICE, RUNS, TOOLS   as in common.sh
 set -euo pipefail
 export LC_ALL=C OMP_NUM_THREADS=1
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 config=pipelines/evidence.json
 plan=${PLAN:-data/evidence/plan.txt}
-results=${RESULTS:-data/evidence/results.jsonl}
 run=${RUNS:-runs}/evidence
+results=${RESULTS:-$run/results.jsonl}
 device=(${DEVICE:+--device "$DEVICE"})
 export PATH=${TOOLS:-$PWD/${BUILD:-build}/bin}:$PATH
 if [[ ! -r $plan ]]; then
