@@ -42,6 +42,7 @@ int main(int argc, char** argv) {
     provenance.add_file("annotations", annotations);
     provenance.add_artifact("model", checkpoint.provenance, checkpoint.content);
     provenance.add_artifact("features", store.provenance(), store.content_digest());
+    store.warn_of_other_annotations(provenance.to_json());
     std::string output = tool.output();
     if (!tool.shard().is_whole()) output = io::join(output, tool.shard().name() + ".h5");
     if (uniq::is_mined(output, provenance, tool.force())) return 0;

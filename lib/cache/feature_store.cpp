@@ -6,6 +6,8 @@
 #include <set>
 
 #include "lib/base/error.h"
+#include "lib/base/log.h"
+#include "lib/io/provenance.h"
 
 namespace iuq::cache {
 namespace {
@@ -105,6 +107,13 @@ StoredView FeatureStore::read(int64_t image_id, int64_t view) const {
 view::Size FeatureStore::canvas(int64_t image_id) const { return transform_of(row(find(image_id), 0)).size; }
 
 nlohmann::json FeatureStore::provenance() const { return nlohmann::json::parse(shards_[0].tables.provenance); }
+
+void FeatureStore::warn_of_other_annotations(const nlohmann::json& provenance) const {
+  const std::string cached = io::input_digest(this->provenance(), "annotations");
+  if (cached.empty() || cached == io::input_digest(provenance, "annotations")) return;
+  log::warning(cat("the features \"", shards_[0].path, "\" were cached with another annotations file; an image id must mean the "
+                   "same image in both"));
+}
 
 std::string FeatureStore::content_digest() const {
   std::vector<const FeatureTables*> tables;

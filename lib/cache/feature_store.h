@@ -45,6 +45,9 @@ class FeatureStore {
   const std::vector<int64_t>& strides() const { return shards_[0].tables.strides; }
   const std::vector<int64_t>& channels() const { return shards_[0].tables.channels; }
   nlohmann::json provenance() const;
+  /// Warns when `provenance`, of what is made with these features, names another annotations file than theirs: images are found
+  /// by id, and an id may mean another image there.
+  void warn_of_other_annotations(const nlohmann::json& provenance) const;
   /// See weights_digest: that of the backbone the features came out of.
   const std::string& backbone_digest() const { return shards_[0].tables.backbone; }
   /// Of all shards together; the same however the work was split.

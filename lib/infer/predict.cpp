@@ -184,6 +184,7 @@ PredictReport predict(const PredictJob& job, const std::string& output, bool for
   if (job.predict.long_side > 0) input.long_side = job.predict.long_side;
   input.check();
   const io::Provenance provenance = provenance_of(job, checkpoint, store.get());
+  if (store) store->warn_of_other_annotations(provenance.to_json());
   PredictReport report;
   report.up_to_date = io::is_up_to_date(output, io::read_sidecar(output), provenance, force);
   if (report.up_to_date) return report;

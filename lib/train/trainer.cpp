@@ -270,6 +270,7 @@ bool train(const TrainJob& job, const std::string& output, bool resume, bool for
   std::shared_ptr<const uniq::Negatives> negatives;
   if (!job.negatives.empty()) negatives = std::make_shared<uniq::Negatives>(uniq::Negatives::load(job.negatives));
   const io::Provenance provenance = provenance_of(job, store.get(), negatives.get());
+  if (store) store->warn_of_other_annotations(provenance.to_json());
   if (negatives) check_negatives(*negatives, provenance, job);
   RunFolder folder(output);
   if (data::training_images(dataset, job.train.drop_empty).empty()) {

@@ -64,6 +64,11 @@ for bytes in 100 3000 60000; do
   expect 65 "cut$bytes.h5" out -- "${train[@]}" -o out --annotations "$A" --weights "$M" --features "broken/cut$bytes.h5"
 done
 expect 65 'another backbone' out -- "${train[@]}" -o out --annotations "$A" --features features.h5
+# Features are found by the image's id, so those of another file are taken, but not in silence.
+sed '1s/{/{ /' "$A" >other.json
+cached_training() { "${train[@]}" -n -o out --annotations "$1" --weights "$M" --features features.h5 2>&1; }
+if cached_training "$A" | grep 'another annotations file'; then fail "a warning of the very annotations"; fi
+cached_training other.json | grep 'another annotations file' >/dev/null || fail "no warning of features of other annotations"
 expect 73 'no/such/folder' no -- "${predict[@]}" --model "$M" -o no/such/folder/out.json
 echo '[{"image_id": 1, "category_id": 1, "score": "high", "segmentation": {}}]' >broken/results.json
 expect 65 'results.json.*score' out.json -- iuq-eval -q --annotations "$A" --predictions broken/results.json -o out.json
