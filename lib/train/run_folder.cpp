@@ -14,6 +14,7 @@
 #include "lib/io/json_file.h"
 #include "lib/io/provenance.h"
 #include "lib/model/checkpoint.h"
+#include "lib/train/state.h"
 
 namespace iuq::train {
 namespace fs = std::filesystem;
@@ -36,18 +37,14 @@ std::vector<std::string> checkpoints_in(const std::string& folder) {
 std::string unfinished_digest(const std::string& folder) {
   const auto checkpoints = checkpoints_in(folder + "/checkpoints");
   if (checkpoints.empty()) return "";
-  nlohmann::json state;
   try {
-    state = io::read_json(checkpoints.back() + "/state.json");
+    const nlohmann::json state = io::read_json(checkpoints.back() + "/state.json");
+    const bool ok = state.is_object() && state.contains("digest") && state["digest"].is_string();
+    if (!ok) throw Error(ErrorCode::kBadData, "\"state.json\" has no text \"digest\"");
+    return state["digest"];
   } catch (const Error& e) {
-    throw Error(ErrorCode::kBadData, cat(e.what(), "; delete the folder \"", checkpoints.back(),
-                                         "\" so that --resume takes the one before it, or start again with --force"));
+    throw damaged_checkpoint(e, checkpoints.back());
   }
-  if (!state.is_object() || !state.contains("digest") || !state["digest"].is_string()) {
-    throw Error(ErrorCode::kBadData, cat("\"", checkpoints.back(), "/state.json\" has no text \"digest\"; delete this folder, "
-                                         "or start again with --force"));
-  }
-  return state["digest"];
 }
 
 }  // namespace

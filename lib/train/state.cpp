@@ -72,6 +72,12 @@ std::string first_not_finite(const NamedTensors& tensors) {
   return "";
 }
 
+Error damaged_checkpoint(const Error& why, const std::string& folder) {
+  return Error(ErrorCode::kBadData, why.what())
+      .with(cat("in checkpoint \"", folder, "\"; delete this folder so that --resume takes the one before it, or start again with "
+                "--force"));
+}
+
 void State::add(StatePart part) {
   IUQ_ASSERT(!part.name.empty() && part.name.find('/') == std::string::npos && part.name != kDigest);
   for (const StatePart& other : parts_) IUQ_ASSERT(other.name != part.name);
@@ -136,9 +142,7 @@ void State::load(const std::string& folder) {
     load_parts(folder);
   } catch (const Error& e) {
     if (e.code() != ErrorCode::kBadData && e.code() != ErrorCode::kNoInput) throw;
-    const Error bad(ErrorCode::kBadData, e.what());  // a file that is missing is damage as well
-    throw bad.with(cat("in checkpoint \"", folder, "\"; delete this folder so that --resume takes the one before it, or start "
-                     "again with --force"));
+    throw damaged_checkpoint(e, folder);  // a file that is missing is damage as well
   }
 }
 

@@ -8,6 +8,8 @@
 #include <utility>
 #include <vector>
 
+#include "lib/base/error.h"
+
 namespace iuq::train {
 
 using NamedTensors = std::vector<std::pair<std::string, at::Tensor>>;
@@ -61,6 +63,9 @@ class State {
   std::vector<StatePart> parts_;
   std::vector<StateFile> files_;
 };
+
+/// `why` as Error(kBadData) that says which checkpoint, a folder, it is about and what to do.
+Error damaged_checkpoint(const Error& why, const std::string& folder);
 
 /// The name of the first tensor that has a value which is not finite, or "". Tensors of integers always are. Each tensor is
 /// read once; the device is waited for once unless there is such a value.

@@ -1,7 +1,6 @@
 #include "lib/uniq/instance_pixels.h"
 
 #include <algorithm>
-#include <utility>
 
 namespace iuq::uniq {
 
@@ -14,13 +13,11 @@ std::vector<int64_t> cells_of(const at::Tensor& cells, int64_t n) {
   return own;
 }
 
-InstanceAnchors::InstanceAnchors(const model::Queries& queries, std::vector<int64_t> best)
-    : anchors_(queries.anchor.to(at::kCPU).contiguous()), best_(std::move(best)) {}
+InstanceAnchors::InstanceAnchors(const model::Queries& queries) : anchors_(queries.anchor.to(at::kCPU).contiguous()) {}
 
-Anchor InstanceAnchors::of(int64_t instance, const std::vector<int64_t>& cells, int64_t width, int64_t stride) const {
-  const int64_t query = best_[static_cast<size_t>(instance)];
-  if (query >= 0) {
-    const float* const anchor = anchors_.data_ptr<float>() + 3 * query;
+Anchor InstanceAnchors::of(int64_t best, const std::vector<int64_t>& cells, int64_t width, int64_t stride) const {
+  if (best >= 0) {
+    const float* const anchor = anchors_.data_ptr<float>() + 3 * best;
     return {anchor[0], anchor[1], anchor[2]};
   }
   double x = 0, y = 0;

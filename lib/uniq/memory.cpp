@@ -126,16 +126,17 @@ PixelBatch sample_pixels(model::Segmenter& segmenter, const at::Tensor& mask_fea
   const auto most_mined = static_cast<int64_t>(config.hard_share * static_cast<double>(config.pixels_per_instance));
   std::vector<int64_t> rows, image_id, instance_id, category;
   std::vector<float> position, anchor;
+  const InstanceAnchors anchors(queries);
   for (size_t b = 0; b < truth.size(); ++b) {
     const int64_t n = truth[b].count();
     if (n == 0) continue;
     const at::Tensor cells = segmenter.instance_cells(truth[b]).flatten(1).to(at::kCPU).contiguous();  // [N, H*W] bool
     const at::Tensor labels = truth[b].labels.to(at::kCPU);
-    const InstanceAnchors anchors(queries, best_queries(queries, static_cast<int64_t>(b), n));
+    const std::vector<int64_t> best = best_queries(queries, static_cast<int64_t>(b), n);
     Rng rng(seed, "pixels", static_cast<uint64_t>(step), b);
     for (int64_t i = 0; i < n; ++i) {
       const std::vector<int64_t> own = cells_of(cells, i);
-      const Anchor own_anchor = anchors.of(i, own, width, stride);
+      const Anchor own_anchor = anchors.of(best[static_cast<size_t>(i)], own, width, stride);
       std::vector<int64_t> mined;
       if (hard) {
         for (const auto& [x, y] : hard(b, truth[b].instance_ids[static_cast<size_t>(i)])) {

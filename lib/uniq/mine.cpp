@@ -144,12 +144,12 @@ class Miner {
     const at::Tensor cells = job_.segmenter.instance_cells(truth).flatten(1).to(at::kCPU).contiguous();  // [N, H*W]
     std::vector<int64_t> rows;
     std::vector<float> position, anchor;
-    const InstanceAnchors anchors(found.queries, found.best);
+    const InstanceAnchors anchors(found.queries);
     const auto begin = std::ssize(block.names);
     for (int64_t n = 0; n < truth.count(); ++n) {
       const int64_t id = truth.instance_ids[static_cast<size_t>(n)];
       const std::vector<int64_t> own = candidates(cells, n, id);
-      const Anchor own_anchor = anchors.of(n, own, width, stride);
+      const Anchor own_anchor = anchors.of(found.best[static_cast<size_t>(n)], own, width, stride);
       for (const int64_t cell : own) {
         const int64_t x = cell % width * stride;
         const int64_t y = cell / width * stride;

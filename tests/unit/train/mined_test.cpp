@@ -1,4 +1,3 @@
-#include "lib/model/segmenter.h"
 #include "lib/train/mined.h"
 
 #include <torch/types.h>
@@ -7,6 +6,7 @@
 #include <numeric>
 #include <set>
 
+#include "lib/model/segmenter.h"
 #include "lib/train/batch_plan.h"
 #include "lib/train/foreign_pixels.h"
 #include "lib/uniq/memory.h"

@@ -1,4 +1,3 @@
-#include "lib/model/segmenter.h"
 #include "lib/train/optimizer.h"
 
 #include <torch/nn/modules/normalization.h>
@@ -8,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "lib/base/error.h"
+#include "lib/model/segmenter.h"
 #include "lib/nn/conv.h"
 #include "lib/nn/linear.h"
 #include "lib/nn/undecayed.h"

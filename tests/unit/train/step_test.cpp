@@ -1,26 +1,21 @@
-#include "lib/model/segmenter.h"
 #include "lib/train/step.h"
 
 #include <torch/types.h>
 
 #include <cmath>
 
+#include "lib/model/segmenter.h"
 #include "lib/train/foreign_pixels.h"
 #include "lib/train/optimizer.h"
 #include "lib/uniq/equivariance.h"
 #include "lib/uniq/inter_scene.h"
+#include "tests/unit/model/tiny_segmenters.h"
 #include "tests/unit/train/support.h"
 
 using namespace iuq;
 using namespace iuq::train;
 
 namespace {
-
-nlohmann::json tiny_condinst() {
-  return nlohmann::json::parse(R"({"name": "condinst",
-    "backbone": {"name": "resnet10", "width": 8, "norm": "frozen", "freeze": 0},
-    "channels": 16, "mask_channels": 16, "groups": 4, "embedding": 8, "mask_convs": 1, "sizes": [16, 32, 64, 128]})");
-}
 
 // A step of a tiny run, with its memory filled by the steps before it.
 struct StepFixture {
@@ -67,7 +62,7 @@ TEST_CASE("step: the loss is the sum of weight times term, from images and from 
   const bool cached = GENERATE(false, true);
   const bool condinst = GENERATE(false, true);
   CAPTURE(cached, condinst);
-  if (condinst) run.job.model = model::effective_model_config(tiny_condinst());
+  if (condinst) run.job.model = model::effective_model_config(test::tiny_segmenters().at("condinst"));
   if (cached) run.use_cache();
   StepFixture f(run.job);
   // The ramp goes from step 1 to 3: not yet, half, full.
