@@ -90,11 +90,12 @@ bench-annotations: configure ## time the opening of an annotations file of COCO'
 	for kind in train eval; do for threads in 1 2; do \
 	  $(BUILD)/bin/annotations_bench $(BUILD)/annotations.json $$kind $$threads; done; done
 
-lint: ## shellcheck, the includes against the layer picture, and what comments cite
+lint: ## shellcheck, the includes against the layer picture, what comments cite, and the table of data/evidence against its results
 	@scripts/deps.sh lint
 	shellcheck -x $$(git ls-files '*.sh' .ci/run)
 	scripts/check_layers.sh
 	scripts/check_sources.sh
+	python3 scripts/evidence_table.py --check data/evidence/README.md
 
 format: ## clang-format the C++ files that differ from the last commit
 	@scripts/deps.sh format

@@ -1,57 +1,158 @@
 #!/usr/bin/env python3
-"""Prints data/evidence/results.jsonl as Markdown: what each mode gains over the control, by model, regime and steps.
+"""Says what data/evidence/results.jsonl shows: what helps, where, how much, at what cost.
 
-usage: scripts/evidence_table.py [RESULTS]     default data/evidence/results.jsonl
+usage: scripts/evidence_table.py [RESULTS]           prints Markdown; default data/evidence/results.jsonl
+       scripts/evidence_table.py --write README      puts it between the README's markers, and draws the figures beside it
+       scripts/evidence_table.py --check README      exit 1 unless README and figures are what --write would make
 
-A gain is the mean over seeds of the difference to the control of the same seed and settings ("form"), with the 95 % interval
-of Student's t over seeds where there are two or more. "best control" is the mean AP of the best form of the control.
+The results are those beside README unless RESULTS is given too.
 """
-import collections
-import json
-import math
 import pathlib
 import sys
 
-# Two-sided 95 % points of Student's t by degrees of freedom; 1.96 beyond.
-T95 = {1: 12.706, 2: 4.303, 3: 3.182, 4: 2.776, 5: 2.571, 6: 2.447, 7: 2.365, 8: 2.306, 9: 2.262}
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+import evidence_figures
+from evidence_stats import ap, best_of, control_at, cost, gain, longer, read
+
+BEGIN, END = "<!-- begin: scripts/evidence_table.py -->", "<!-- end: scripts/evidence_table.py -->"
+MODES = ["equi", "inter", "method"]
+CONVERGED = 0.5  # AP that a third more steps may change
+
+LEGEND = f"""Gains are in points of mask AP over the **best control**: the form (weight of the mask loss, learning rate) whose mean AP over seeds
+is highest, with the same image forwards and steps. [..] is the 95 % interval of Student's t over seeds, paired by seed; "u": seeds do not agree,
+by Welch instead. Chosen afterwards, the best form of a method is a little flattered, and so is the best control.
+"longer" is what at least a third more steps give the control: below {CONVERGED} it has converged. "cost" is the time of a step over the control's.
+"equal time" is the gain over the control after as many more steps as the method's steps cost."""
 
 
-def mean(values):
-    return sum(values) / len(values)
+def markdown(header, rows):
+    lines = ["| " + " | ".join(header) + " |", "|" + "---|" * len(header)]
+    return "\n".join(lines + ["| " + " | ".join(str(x) for x in row) + " |" for row in rows])
 
 
-def interval(values):
-    if len(values) < 2:
-        return "one seed"
-    m = mean(values)
-    deviation = math.sqrt(sum((v - m) ** 2 for v in values) / (len(values) - 1))
-    half = T95.get(len(values) - 1, 1.96) * deviation / math.sqrt(len(values))
-    return f"[{m - half:+.1f}, {m + half:+.1f}]"
+def converged(change):
+    return "-" if change is None else f"{change[0]:+.1f}" + ("" if abs(change[0]) < CONVERGED else " (not converged)")
 
 
-def main():
-    path = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else "data/evidence/results.jsonl")
-    runs = [json.loads(line) for line in path.read_text().splitlines() if line.strip()]
-    groups = collections.defaultdict(dict)
-    for run in runs:
-        groups[run["model"], run["regime"], run["steps"]][run["mode"], run["form"], run["seed"]] = run
-    print("| model | regime | steps | mode | form | seeds | AP | gain in AP | 95 % | gain in AP75 | best control |")
-    print("|---|---|---|---|---|---|---|---|---|---|---|")
-    for (model, regime, steps), cell in sorted(groups.items()):
-        forms = collections.defaultdict(list)
-        for (mode, form, seed), run in cell.items():
-            forms[mode, form].append(run)
-        controls = [100 * mean([r["ap"] for r in rs]) for (mode, _), rs in forms.items() if mode == "control"]
-        best = f"{max(controls):.1f}" if controls else "-"
-        for (mode, form), rs in sorted(forms.items()):
-            pairs = [(r, cell["control", form, r["seed"]]) for r in rs if ("control", form, r["seed"]) in cell]
-            ap = f"{100 * mean([r['ap'] for r in rs]):.1f}"
-            row = [model, regime, steps, mode, form, len(rs), ap, "", "", "", best]
-            if mode != "control" and pairs:
-                gains = [100 * (a["ap"] - b["ap"]) for a, b in pairs]
-                row[7:10] = [f"{mean(gains):+.1f}", interval(gains), f"{mean([100 * (a['ap75'] - b['ap75']) for a, b in pairs]):+.1f}"]
-            print("| " + " | ".join(str(x) for x in row) + " |")
+def best_steps(cells):
+    """The fewest steps of a converged control that a method was trained for as well; else the most."""
+    with_method = [s for s, cell in sorted(cells.items()) if best_of(cell, "control") and any(best_of(cell, m) for m in MODES)]
+    for steps in with_method:
+        change = longer(cells, steps, best_of(cells[steps], "control")[0])
+        if change and abs(change[0]) < CONVERGED:
+            return steps
+    return with_method[-1] if with_method else None
+
+
+def equal_time(cells, steps, form, runs, ratio):
+    reached = control_at(cells, form, steps * ratio) if ratio else None
+    return "-" if reached is None else f"{ap(runs) - reached:+.1f}"
+
+
+def summary(places):
+    rows = []
+    for (model, size, regime, start), cells in sorted(places.items()):
+        steps = best_steps(cells)
+        if steps is None:
+            continue
+        cell = cells[steps]
+        form, control = best_of(cell, "control")
+        best = {mode: best_of(cell, mode) for mode in MODES if best_of(cell, mode)}
+        gains = {mode: gain(runs, control) for mode, (_, runs) in best.items()}
+        top = max(gains, key=lambda mode: gains[mode].mean)
+        ratio = cost(best[top][1], control)
+        rows.append([regime, model, size, start, steps, f"{ap(control):.1f} ({form}, {len(control)})"] +
+                    [f"**{gains[m]}**" if m in gains and gains[m].verdict == "helps" else gains.get(m, "-") for m in MODES] +
+                    [f"{gain(best[top][1], control, 'ap75').mean:+.1f}", f"{ratio:.2f}" if ratio else "-",
+                     equal_time(cells, steps, form, best[top][1], ratio), converged(longer(cells, steps, form))])
+    header = ["data-images", "model", "size", "start", "steps", "best control: AP (form, seeds)", "equi", "inter", "both",
+              "AP75 of the best", "cost", "equal time", "longer"]
+    return markdown(header, rows)
+
+
+def losers(places):
+    """Forms whose mean is below the best control's, worst first."""
+    lost = []
+    for place, cells in places.items():
+        for steps, cell in cells.items():
+            best = best_of(cell, "control")
+            for (mode, form), runs in cell.items():
+                if mode in MODES and best:
+                    change = gain(runs, best[1])
+                    if change.mean < 0:
+                        lost.append((change.mean, place, steps, mode, form, change))
+    lost.sort(key=lambda row: row[:5])
+    if not lost:
+        return "None so far."
+    return "\n".join(f"- {place[0]} {place[1]}, {place[2]}, {place[3]}, {steps} steps, {mode} ({form}): {change}"
+                     for _, place, steps, mode, form, change in lost)
+
+
+def error_shares(runs):
+    """Class, localisation, missed: what mending each would add to AP50."""
+    known = [r["tide"] for r in runs.values() if "tide" in r]
+    if not known:
+        return "-"
+    return " / ".join(f"{100 * sum(t[k] for t in known) / len(known):.1f}" for k in ("class", "loc", "missed"))
+
+
+def details(places):
+    rows = []
+    for (model, size, regime, start), cells in sorted(places.items()):
+        for steps, cell in sorted(cells.items()):
+            best = best_of(cell, "control")
+            for (mode, form), runs in sorted(cell.items(), key=lambda item: (item[0][0] not in ("base", "control"), item[0])):
+                row = [regime, model, size, start, steps, mode, form, len(runs), f"{ap(runs):.1f}", f"{ap(runs, 'ap75'):.1f}"]
+                change = gain(runs, best[1]) if best and mode != "base" and (mode, form) != ("control", best[0]) else None
+                same = cell.get(("control", form)) if mode in MODES else None
+                row += [change or "", change.verdict if change else "best control" if mode == "control" and best else ""]
+                row += [gain(runs, same) if same else "", error_shares(runs)]
+                rows.append(row)
+    header = ["data-images", "model", "size", "start", "steps", "mode", "form", "seeds", "AP", "AP75", "gain", "", "over the same form",
+              "class / loc / missed"]
+    return markdown(header, rows)
+
+
+def report(places, figures):
+    parts = [LEGEND, summary(places)]
+    parts += [f"![{title}]({name})" for name, (title, _) in figures.items()]
+    parts += ["### Losers", losers(places), "### Every form", details(places)]
+    return "\n\n".join(parts) + "\n"
+
+
+def with_section(text, section, path):
+    if text.count(BEGIN) != 1 or text.count(END) != 1:
+        raise SystemExit(f"{path}: needs the lines \"{BEGIN}\" and \"{END}\", once each")
+    return text[:text.index(BEGIN)] + BEGIN + "\n" + section + text[text.index(END):]
+
+
+def main(arguments):
+    action = arguments.pop(0) if arguments[:1] in (["--write"], ["--check"]) else None
+    readme = pathlib.Path(arguments.pop(0)) if action and arguments else None
+    if (action and not readme) or len(arguments) > 1 or any(a.startswith("-") for a in arguments):
+        print(__doc__, file=sys.stderr)
+        return 64
+    results = pathlib.Path(arguments[0]) if arguments else (readme.parent if readme else pathlib.Path("data/evidence")) / "results.jsonl"
+    if not results.exists():
+        print(f"{results} is missing", file=sys.stderr)
+        return 66
+    places = read(results)
+    figures = evidence_figures.draw(places)
+    section = report(places, figures)
+    if not action:
+        print(section, end="")
+        return 0
+    wanted = {readme: with_section(readme.read_text(), section, readme)}
+    wanted.update({readme.parent / name: svg for name, (_, svg) in figures.items()})
+    if action == "--write":
+        for path, text in wanted.items():
+            path.write_text(text)
+        return 0
+    stale = [str(path) for path, text in wanted.items() if not path.exists() or path.read_text() != text]
+    if stale:
+        print(f"{', '.join(stale)}: not what {results} says; run scripts/evidence_table.py --write {readme}", file=sys.stderr)
+    return 1 if stale else 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main(sys.argv[1:]))
