@@ -21,9 +21,9 @@
 #   size=     small, large, r50 or another variant of evidence.json
 #   start=    scratch, or continued with base=STEPS: from the training of mode base, seed 1 and so many steps on the same data,
 #             made when first needed and shared
-#   form=     a name for set=KEY=VALUE (as for --set, more than one may stand), for the results: form=mw2 set=model.mask_weight=2
-# Run it in as many shells as there are cores: a training that another shell has begun is passed over, one that was interrupted
-# goes on where it stopped. A training that fails is reported, and the rest goes on. Environment, all optional:
+#   form=     a name for set=KEY=VALUE (as for --set, more than one may stand): form=mw2 set=model.mask_weight=2
+# Run it in as many shells as there are cores: a training that another shell has begun is passed over, one that was
+# interrupted goes on where it stopped. A training that fails is reported, and the rest goes on. Environment, all optional:
 #   PLAN      default data/evidence/plan.txt      RESULTS   default runs/evidence/results.jsonl
 #   DRY=1     print what would be trained         DEVICE, RUNS, TOOLS   as in common.sh
 #   THREADS   of a training, default 1            CONFIG    default pipelines/evidence.json

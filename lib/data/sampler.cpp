@@ -18,6 +18,20 @@ std::vector<int64_t> training_images(const Dataset& set, bool drop_empty) {
   return images;
 }
 
+std::vector<int64_t> nested_subset(const Dataset& set, const std::vector<int64_t>& images, int64_t count) {
+  std::vector<std::pair<uint64_t, int64_t>> drawn;  // what an image drew, image
+  for (const int64_t image : images) {
+    const int64_t id = set.images().at(static_cast<size_t>(image)).id;
+    drawn.emplace_back(Rng(0, "nested-subset", static_cast<uint64_t>(id)).next(), image);
+  }
+  std::sort(drawn.begin(), drawn.end());
+  drawn.resize(std::min(drawn.size(), static_cast<size_t>(count)));
+  std::vector<int64_t> subset;
+  for (const auto& [number, image] : drawn) subset.push_back(image);
+  std::sort(subset.begin(), subset.end());
+  return subset;
+}
+
 std::vector<double> repeat_factors(const Dataset& set, const std::vector<int64_t>& images, double threshold) {
   const auto categories_of = [&](int64_t image) {
     std::vector<int64_t> present;

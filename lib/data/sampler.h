@@ -10,6 +10,10 @@ namespace iuq::data {
 /// Indices of the images to train on, in file order; with `drop_empty` only those with an annotation that is no crowd.
 std::vector<int64_t> training_images(const Dataset& set, bool drop_empty);
 
+/// `count` of `images` (all when there are no more), in their order. Which ones depends on the images' ids alone, so that
+/// subsets of one set are nested: those of 40 are among those of 100, whatever the order in the file.
+std::vector<int64_t> nested_subset(const Dataset& set, const std::vector<int64_t>& images, int64_t count);
+
 /// How often an epoch should show each of `images`: max over its categories c (crowds aside) of
 /// max(1, sqrt(threshold / f_c)), f_c the fraction of `images` that has c.
 /// Source: LVIS paper, appendix B.2 (repeat factor sampling),

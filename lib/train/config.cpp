@@ -28,6 +28,8 @@ ConfigFields TrainConfig::fields() {
       {"clip_norm", &clip_norm, "largest L2 norm of all gradients together; 0: off", Range::at_least(0)},
       {"min_pixels", &min_pixels, "instances with fewer pixels left in a view are dropped", Range::at_least(1)},
       {"drop_empty", &drop_empty, "images without instances do not train"},
+      {"images", &images, "train on so many of the images, those of fewer being among those of more; 0: all",
+       Range::at_least(0)},
       {"repeat_threshold", &repeat_threshold, "threshold of LVIS's repeat factor sampling, 0.001 there; 0: off", Range::at_least(0)},
       {"log_every", &log_every, "steps between lines of metrics.jsonl", Range::at_least(1)},
       {"checkpoint_every", &checkpoint_every, "steps between checkpoints", Range::at_least(1)},

@@ -27,6 +27,7 @@ struct TrainConfig {
   double clip_norm = 0;
   int64_t min_pixels = 16;
   bool drop_empty = true;
+  int64_t images = 0;
   double repeat_threshold = 0;
   int64_t log_every = 20;
   int64_t checkpoint_every = 1000;

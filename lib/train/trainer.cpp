@@ -49,6 +49,21 @@ io::Provenance provenance_of(const TrainJob& job, const cache::FeatureStore* sto
   return provenance;
 }
 
+// The images to train on, at least one. A subset is counted among those that can train.
+std::vector<int64_t> images_of(const TrainJob& job, const data::Dataset& dataset) {
+  const std::vector<int64_t> all = data::training_images(dataset, job.train.drop_empty);
+  if (all.empty()) {
+    throw Error(ErrorCode::kBadData, cat("\"", job.annotations, "\" has no image with instances to train on"));
+  }
+  if (job.train.images == 0) return all;
+  const auto wanted = static_cast<size_t>(job.train.images);
+  if (wanted > all.size()) {
+    throw Error(ErrorCode::kConfig, cat("config: \"train.images\" is ", wanted, ", but \"", job.annotations, "\" has ",
+                                        all.size(), " images to train on; 0 takes all"));
+  }
+  return data::nested_subset(dataset, all, job.train.images);
+}
+
 // The steps done, as a checkpoint states them.
 int64_t steps_of(const SavedPart& saved, int64_t most) {
   const bool whole = saved.value.is_number_integer() && saved.value >= 0 && saved.value <= most;
@@ -173,8 +188,7 @@ void Trainer::list_state() {
 }
 
 BatchPlan Trainer::plan(const BatchSource& source) const {
-  const std::vector<int64_t> images = data::training_images(dataset_, job_.train.drop_empty);
-  IUQ_ASSERT(!images.empty());
+  const std::vector<int64_t> images = images_of(job_, dataset_);
   HardScenes hard;
   if (negatives_ && job_.uniq.batching == "mined") hard = hard_scenes(*negatives_, dataset_);
   data::EpochSampler sampler(images, job_.seed, data::repeat_factors(dataset_, images, job_.train.repeat_threshold));
@@ -247,6 +261,10 @@ void check_job(const TrainJob& job) {
   if (!job.features.empty() && job.input.lsj.size > 0) {
     throw Error(ErrorCode::kConfig, "config: \"input.lsj\" cannot act on cached features; set input.lsj.size to 0");
   }
+  if (job.train.images > 0 && !job.negatives.empty()) {
+    throw Error(ErrorCode::kConfig, "config: \"train.images\" takes some of the images, but --negatives were mined among all; "
+                                    "mine and train with an annotations file of the images wanted");
+  }
   if (job.uniq.batching == "mined" && job.negatives.empty()) {
     throw Error(ErrorCode::kUsage, "\"uniq.batching\" is \"mined\": give --negatives of iuq-mine");
   }
@@ -273,12 +291,10 @@ bool train(const TrainJob& job, const std::string& output, bool resume, bool for
   if (store) store->warn_of_other_annotations(provenance.to_json());
   if (negatives) check_negatives(*negatives, provenance, job);
   RunFolder folder(output);
-  if (data::training_images(dataset, job.train.drop_empty).empty()) {
-    throw Error(ErrorCode::kBadData, cat("\"", job.annotations, "\" has no image with instances to train on"));
-  }
+  const size_t image_count = images_of(job, dataset).size();
   if (dry_run) {
     if (!force && folder.prepare(provenance, resume, force)) return false;
-    log::info(cat("would train ", job.train.steps, " steps of ", job.train.batch, " images on ", dataset.images().size(),
+    log::info(cat("would train ", job.train.steps, " steps of ", job.train.batch, " images on ", image_count,
                   " images into \"", output, "\"; digest ", provenance.digest()));
     return true;
   }

@@ -76,7 +76,7 @@ read_plan() {
       name=${given%%=*}
       [[ $given == *=?* ]] || bad_line "\"$given\" is not KEY=VALUE"
       if [[ $name == set ]]; then
-        [[ $given == set=?*=?* ]] || bad_line "\"$given\" is not set=KEY=VALUE"
+        [[ $given == set=?*=?* && $given != *[\"\\]* ]] || bad_line "\"$given\" is not set=KEY=VALUE without quotes"
         settings+=${settings:+ }${given#*=}
       elif [[ " ${words[*]} " == *" $name "* ]]; then
         word[$name]=${given#*=}

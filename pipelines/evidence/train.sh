@@ -54,15 +54,18 @@ result() {
   iuq-info --json "$1/model.safetensors" >"$1/model.json" || return
   [[ $start == scratch ]] || entry=1  # the first is of the base
   own=provenance.entries.$entry
-  own=$(iuq-info --get="$own".config.train.{lr,batch} --get="$own".{version,git} --get provenance.digest "$1/model.json") || return
+  own=$(iuq-info --get="$own".config.train.{lr,batch} --get="$own".{version,git} --get provenance.digest \
+    "$1/model.json") || return
   # CondInst has none: 1 stands for its losses as they are.
   weight=$(iuq-info --get "provenance.entries.$entry.config.model.mask_weight" "$1/model.json" 2>/dev/null) || weight=1
   seconds=$(intervals "$1/metrics.jsonl" | awk '{ s += $1 } END { print s + 0 }')
-  step_ms=$(intervals "$1/metrics.jsonl" | awk '$2 > 0 { print 1000 * $1 / $2 }' | sort -g | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }')
+  step_ms=$(intervals "$1/metrics.jsonl" | awk '$2 > 0 { print 1000 * $1 / $2 }' | sort -g |
+    awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }')
   mapfile -t ap <<<"$ap"
   mapfile -t tide <<<"$tide"
   mapfile -t own <<<"$own"
-  printf '{"model": "%s", "size": "%s", "regime": "%s", "data": "%s", "images": "%s", ' "$model" "$size" "$regime" "$source_name" "$images"
+  printf '{"model": "%s", "size": "%s", "regime": "%s", "data": "%s", "images": "%s", ' \
+    "$model" "$size" "$regime" "$source_name" "$images"
   printf '"start": "%s", "base_steps": %s, "source": "images", "mode": "%s", "form": "%s", ' "$start" "$base" "$mode" "$form"
   printf '"mask_weight": %s, "lr": %s, "seed": %s, ' "$weight" "${own[0]}" "$seed"
   printf '"ap": %s, "ap50": %s, "ap75": %s, "aps": %s, "apm": %s, "apl": %s, "ap_boundary": %s, ' "${ap[@]}" "$boundary"
@@ -76,8 +79,9 @@ train_one() {
   local settings_flags=(--set "train.steps=$steps") setting folder=$run/$key
   for setting in $settings; do settings_flags+=(--set "$setting"); done
   prepare_data || return
-  iuq-train -c "$config" --variant "$(variants)" "${settings_flags[@]}" "${subset[@]}" --seed "$seed" --threads "$OMP_NUM_THREADS" \
-    --resume "${device[@]}" ${1:+--weights "$1"} --annotations "$truth_train" --images "$images_train" -o "$folder" || return
+  iuq-train -c "$config" --variant "$(variants)" "${settings_flags[@]}" "${subset[@]}" --seed "$seed" \
+    --threads "$OMP_NUM_THREADS" --resume "${device[@]}" ${1:+--weights "$1"} \
+    --annotations "$truth_train" --images "$images_train" -o "$folder" || return
   judge "$folder" || return
   result "$folder" >"$run/$key.line" || return
   # Two shells may write at once, and one may have been killed right after it wrote.

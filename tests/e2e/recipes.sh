@@ -30,6 +30,11 @@ for config in pipelines/*.json; do
   if grep -q '"mini"' "$config"; then effective "$recipe" mini base >/dev/null; effective "$recipe" mini method >/dev/null; fi
 done
 
+# The sizes of the benchmark, which only long trainings use.
+for model in solov2 condinst sotr mask2former; do
+  for size in large r50; do effective evidence "$model" "$size" crowded equi >/dev/null; done
+done
+
 # What the published recipes say: BGR images, frozen norms, stem and res2 frozen, strides where MSRA's weights need them.
 for recipe in {solov2,condinst,sotr}-r{50,101}-coco solov2-r50-lvis; do
   config=$(effective "$recipe" base)

@@ -91,6 +91,33 @@ TEST_CASE("sampler: images with nothing but crowds are dropped when asked", "[da
   CHECK(training_images(set, false) == std::vector<int64_t>{0, 1, 2, 3});
 }
 
+TEST_CASE("sampler: subsets are nested, keep the order, and do not depend on the place in the file", "[data][property]") {
+  const Dataset set = make_set(std::vector<std::vector<int64_t>>(40, {1}));
+  std::vector<int64_t> all(40);
+  std::iota(all.begin(), all.end(), int64_t{0});
+  std::vector<int64_t> before;
+  for (int64_t count = 1; count <= 40; ++count) {
+    const std::vector<int64_t> subset = nested_subset(set, all, count);
+    REQUIRE(static_cast<int64_t>(subset.size()) == count);
+    REQUIRE(std::is_sorted(subset.begin(), subset.end()));
+    REQUIRE(std::includes(subset.begin(), subset.end(), before.begin(), before.end()));
+    before = subset;
+  }
+  CHECK(before == all);
+  CHECK(nested_subset(set, all, 41) == all);
+  const std::vector<int64_t> first_ten(all.begin(), all.begin() + 10);
+  CHECK(nested_subset(set, all, 10) != first_ten);
+
+  // The same images listed in another order.
+  std::vector<int64_t> odd_first;
+  for (const int64_t start : {1, 0}) {
+    for (int64_t i = start; i < 40; i += 2) odd_first.push_back(i);
+  }
+  std::vector<int64_t> other = nested_subset(set, odd_first, 10);
+  std::sort(other.begin(), other.end());
+  CHECK(other == nested_subset(set, all, 10));
+}
+
 TEST_CASE("sampler: repeat factors follow the rarest category", "[data][golden]") {
   // Of 4 images, category 1 is in all (f = 1), 2 in one (f = 1/4), 3 is a crowd only. Threshold 1/2: sqrt(2) for 2.
   const Dataset set = make_set({{1, 1}, {1, 2, 2}, {1}, {1, -3}});

@@ -2,10 +2,12 @@
 
 #include <torch/types.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <limits>
 
+#include "lib/data/sampler.h"
 #include "lib/io/atomic_file.h"
 #include "lib/io/json_file.h"
 #include "lib/io/safetensors.h"
@@ -126,6 +128,29 @@ TEST_CASE("train: a run that is stopped and resumed is the run that was not, byt
     }
   }
   CHECK_FALSE(tiny.run("whole"));  // up to date
+}
+
+TEST_CASE("train: a subset of the images is all that is read", "[train][property]") {
+  TinyRun tiny;
+  tiny.job.train.images = 2;
+  const data::Dataset dataset = data::Dataset::load(tiny.job.annotations);
+  const std::vector<int64_t> subset = data::nested_subset(dataset, {0, 1, 2, 3, 4, 5}, 2);
+  for (int64_t i = 0; i < 6; ++i) {
+    if (std::find(subset.begin(), subset.end(), i) != subset.end()) continue;
+    std::filesystem::remove(tiny.folder / dataset.images()[static_cast<size_t>(i)].file_name);
+  }
+  REQUIRE(tiny.run("subset"));
+  tiny.job.train.images = 3;
+  refusal(ErrorCode::kNoInput, [&] { tiny.run("more"); });
+}
+
+TEST_CASE("train: a subset is of the images that there are, and not among mined negatives of all", "[train][error]") {
+  TinyRun tiny;
+  tiny.job.train.images = 7;
+  CHECK(contains(refusal(ErrorCode::kConfig, [&] { tiny.run("run"); }), "has 6 images"));
+  tiny.use_cache();
+  tiny.job.train.images = 2;
+  CHECK(contains(refusal(ErrorCode::kConfig, [&] { tiny.run("run"); }), "train.images"));
 }
 
 TEST_CASE("train: every part of the state is needed to go on as before", "[train][property]") {
