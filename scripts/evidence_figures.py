@@ -2,12 +2,14 @@
 import html
 import math
 
-from evidence_stats import ap, best_of, gain, images_of
+from evidence_stats import MODELS, ap, best_of, gain, in_order
 
 STYLE = """<style>
-  svg { --paper: #fcfcfb; --ink: #0b0b0b; --soft: #52514e; --line: #e1e0d9; --c0: #52514e; --c1: #2a78d6; --c2: #eb6834; --c3: #1baf7a; --c4: #eda100; }
+  svg { --paper: #fcfcfb; --ink: #0b0b0b; --soft: #52514e; --line: #e1e0d9;
+        --c0: #52514e; --c1: #2a78d6; --c2: #eb6834; --c3: #1baf7a; --c4: #eda100; }
   @media (prefers-color-scheme: dark) {
-    svg { --paper: #1a1a19; --ink: #ffffff; --soft: #c3c2b7; --line: #2c2c2a; --c0: #c3c2b7; --c1: #3987e5; --c2: #d95926; --c3: #199e70; --c4: #c98500; }
+    svg { --paper: #1a1a19; --ink: #ffffff; --soft: #c3c2b7; --line: #2c2c2a;
+          --c0: #c3c2b7; --c1: #3987e5; --c2: #d95926; --c3: #199e70; --c4: #c98500; }
   }
   text { font: 11px system-ui, sans-serif; fill: var(--soft); }
   .title { font-size: 12px; fill: var(--ink); }
@@ -16,7 +18,7 @@ STYLE = """<style>
   .zero { stroke: var(--soft); }
 </style>"""
 WIDTH, HEIGHT, LEFT, TOP, PLOT_WIDTH, PLOT_HEIGHT = 270, 210, 38, 34, 220, 130  # of one panel
-MODEL_COLOUR = {"solov2": 1, "condinst": 2, "sotr": 3, "mask2former": 4}
+MODEL_COLOUR = {model: 1 + i for i, model in enumerate(MODELS)}
 
 
 class Panel:
@@ -33,11 +35,13 @@ class Panel:
         tick = self.low
         while tick <= self.high + 1e-9:
             kind = "zero" if include_zero and abs(tick) < 1e-9 else "rule"
-            self.parts.append(f'<line class="{kind}" x1="{LEFT}" x2="{LEFT + PLOT_WIDTH}" y1="{self.y(tick):.1f}" y2="{self.y(tick):.1f}"/>')
-            self.parts.append(f'<text text-anchor="end" x="{LEFT - 5}" y="{self.y(tick) + 4:.1f}">{tick:g}</text>')
+            y = self.y(tick)
+            self.parts.append(f'<line class="{kind}" x1="{LEFT}" x2="{LEFT + PLOT_WIDTH}" y1="{y:.1f}" y2="{y:.1f}"/>')
+            self.parts.append(f'<text text-anchor="end" x="{LEFT - 5}" y="{y + 4:.1f}">{tick:g}</text>')
             tick += self.step
         for i, label in enumerate(x_labels):
-            self.parts.append(f'<text text-anchor="middle" x="{self.x(i):.1f}" y="{TOP + PLOT_HEIGHT + 16}">{html.escape(str(label))}</text>')
+            self.parts.append(f'<text text-anchor="middle" x="{self.x(i):.1f}" y="{TOP + PLOT_HEIGHT + 16}">'
+                              f'{html.escape(str(label))}</text>')
 
     def x(self, place):
         return LEFT + PLOT_WIDTH * (place + 0.5) / self.count
@@ -54,17 +58,18 @@ class Panel:
         for (x, y), (_, value), half in zip(at, points, halves or [None] * len(at)):
             if half is not None:
                 top, bottom = (min(max(self.y(value + s * half), TOP), TOP + PLOT_HEIGHT) for s in (1, -1))
-                self.parts.append(f'<line stroke="var(--c{colour})" x1="{x:.1f}" x2="{x:.1f}" y1="{top:.1f}" y2="{bottom:.1f}"/>')
-            self.parts.append(f'<circle fill="var(--c{colour})" stroke="var(--paper)" cx="{x:.1f}" cy="{y:.1f}" r="4"><title>'
-                              f'{html.escape(name)}: {value:.1f}</title></circle>')
+                self.parts.append(f'<line stroke="var(--c{colour})" x1="{x:.1f}" x2="{x:.1f}" y1="{top:.1f}" '
+                                  f'y2="{bottom:.1f}"/>')
+            self.parts.append(f'<circle fill="var(--c{colour})" stroke="var(--paper)" cx="{x:.1f}" cy="{y:.1f}" r="4">'
+                              f'<title>{html.escape(name)}: {value:.1f}</title></circle>')
 
 
 def legend(names, y):
     parts, x = [], LEFT
     for name, colour, dashed in names:
         dash = ' stroke-dasharray="4 3"' if dashed else ""
-        parts.append(f'<line stroke="var(--c{colour})" stroke-width="2"{dash} x1="{x}" x2="{x + 18}" y1="{y - 4}" y2="{y - 4}"/>'
-                     f'<text x="{x + 23}" y="{y}">{html.escape(name)}</text>')
+        parts.append(f'<line stroke="var(--c{colour})" stroke-width="2"{dash} x1="{x}" x2="{x + 18}" y1="{y - 4}" '
+                     f'y2="{y - 4}"/><text x="{x + 23}" y="{y}">{html.escape(name)}</text>')
         x += 40 + 7 * len(name)
     return "".join(parts)
 
@@ -81,15 +86,15 @@ def page(panels, names, title):
 
 
 def over_steps(places):
-    """A panel for each place whose control and equi were trained for two numbers of steps and more; None where there is none."""
+    """A panel for each place whose control and equi were trained for two numbers of steps and more; None without any."""
     panels = []
-    for (model, size, regime, start), cells in sorted(places.items()):
+    for (model, size, regime, start), cells in in_order(places):
         steps = sorted(s for s, cell in cells.items() if best_of(cell, "control") and best_of(cell, "equi"))
         if len(steps) < 2:
             continue
         curves = [[ap(best_of(cells[s], mode)[1]) for s in steps] for mode in ("control", "equi")]
-        panel = Panel(f"{model}, {regime}" + (f", {size}" if size != "small" else "") + (f", {start}" if start != "scratch" else ""),
-                      steps, curves[0] + curves[1], "AP by steps of training")
+        title = ", ".join([model, regime] + [size] * (size != "small") + [start] * (start != "scratch"))
+        panel = Panel(title, steps, curves[0] + curves[1], "AP by steps of training")
         for curve, colour, name in zip(curves, (0, 1), ("best control", "equi")):
             panel.series(list(enumerate(curve)), colour, name, dashed=colour == 0)
         panels.append(panel)
@@ -99,22 +104,24 @@ def over_steps(places):
 def by_images(places):
     """A panel for each data set: gain of equi over the best control by number of images, at the most steps trained for."""
     found = {}  # data set -> {model: {images: gain}}
-    for (model, size, regime, start), cells in sorted(places.items()):
+    for (model, size, regime, start), cells in in_order(places):
         steps = [s for s, cell in cells.items() if best_of(cell, "control") and best_of(cell, "equi")]
         if size == "small" and start == "scratch" and steps:
             cell = cells[max(steps)]
-            data = regime.rsplit("-", 1)[0]
-            found.setdefault(data, {}).setdefault(model, {})[images_of(regime)] = gain(best_of(cell, "equi")[1], best_of(cell, "control")[1])
+            data, images = regime.rsplit("-", 1)
+            change = gain(best_of(cell, "equi")[1], best_of(cell, "control")[1])
+            found.setdefault(data, {}).setdefault(model, {})[images] = change
     panels = []
     for data, models in sorted(found.items()):
-        images = sorted({i for gains in models.values() for i in gains}, key=lambda i: (not i.isdigit(), int(i) if i.isdigit() else 0))
+        images = sorted({i for gains in models.values() for i in gains}, key=lambda i: int(i) if i.isdigit() else math.inf)
         ends = [g.mean + s * min(g.half or 0, 4) for gains in models.values() for g in gains.values() for s in (-1, 1)]
         panel = Panel(data, images, ends, "gain in AP by training images", include_zero=True)
-        for k, (model, gains) in enumerate(sorted(models.items())):
+        for k, (model, gains) in enumerate(sorted(models.items(), key=lambda item: MODELS.index(item[0]))):
             points = [(p, gains[i]) for p, i in enumerate(images) if i in gains]
-            panel.series([(p, g.mean) for p, g in points], MODEL_COLOUR[model], model, [g.half for _, g in points], 8 * (k - (len(models) - 1) / 2))
+            panel.series([(p, g.mean) for p, g in points], MODEL_COLOUR[model], model, [g.half for _, g in points],
+                         8 * (k - (len(models) - 1) / 2))
         panels.append(panel)
-    used = sorted({m for models in found.values() for m in models})
+    used = [m for m in MODELS if any(m in models for models in found.values())]
     return page(panels, [(m, MODEL_COLOUR[m], False) for m in used], TITLES["gain-by-images.svg"]) if panels else None
 
 

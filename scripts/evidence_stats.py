@@ -10,6 +10,7 @@ import math
 # Two-sided 95 % points of Student's t for 1 to 30 degrees of freedom; 1.96 beyond.
 T95 = [12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160, 2.145, 2.131, 2.120, 2.110,
        2.101, 2.093, 2.086, 2.080, 2.074, 2.069, 2.064, 2.060, 2.056, 2.052, 2.048, 2.045, 2.042]
+MODELS = ["solov2", "condinst", "sotr", "mask2former"]
 SIZES = {"r18w16": "small"}  # the names of old lines
 WANTED_SEEDS = 3             # a control of fewer seeds is not chosen as the best while another has more
 
@@ -124,6 +125,10 @@ def control_at(cells, form, steps):
     return None
 
 
-def images_of(regime):
-    """How many training images a regime has, as its name ends."""
-    return regime.rsplit("-", 1)[1]
+def in_order(places):
+    """(place, cells) by data set, number of images, model, size and start."""
+    def key(item):
+        model, size, regime, start = item[0]
+        data, images = regime.rsplit("-", 1)
+        return data, int(images) if images.isdigit() else math.inf, MODELS.index(model), size != "small", size, start
+    return sorted(places.items(), key=key)

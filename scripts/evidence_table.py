@@ -12,17 +12,18 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 import evidence_figures
-from evidence_stats import ap, best_of, control_at, cost, gain, longer, read
+from evidence_stats import ap, best_of, control_at, cost, gain, in_order, longer, read
 
 BEGIN, END = "<!-- begin: scripts/evidence_table.py -->", "<!-- end: scripts/evidence_table.py -->"
 MODES = ["equi", "inter", "method"]
 CONVERGED = 0.5  # AP that a third more steps may change
 
-LEGEND = f"""Gains are in points of mask AP over the **best control**: the form (weight of the mask loss, learning rate) whose mean AP over seeds
-is highest, with the same image forwards and steps. [..] is the 95 % interval of Student's t over seeds, paired by seed; "u": seeds do not agree,
-by Welch instead. Chosen afterwards, the best form of a method is a little flattered, and so is the best control.
-"longer" is what at least a third more steps give the control: below {CONVERGED} it has converged. "cost" is the time of a step over the control's.
-"equal time" is the gain over the control after as many more steps as the method's steps cost."""
+LEGEND = f"""Gains are in points of mask AP over the **best control**: the form (weight of the mask loss, learning rate) whose mean AP
+over seeds is highest, with the same image forwards and steps. [..] is the 95 % interval of Student's t over seeds, paired by
+seed; "u": seeds do not agree, by Welch instead. Chosen afterwards, the best form of a method is a little flattered, and so is
+the best control. Bold: the interval is above zero. "longer" is what at least a third more steps give the control: below
+{CONVERGED} it has converged. "cost" is the time of a step over the control's. "equal time" is the gain over the control after as
+many more steps as the method's steps cost."""
 
 
 def markdown(header, rows):
@@ -51,7 +52,7 @@ def equal_time(cells, steps, form, runs, ratio):
 
 def summary(places):
     rows = []
-    for (model, size, regime, start), cells in sorted(places.items()):
+    for (model, size, regime, start), cells in in_order(places):
         steps = best_steps(cells)
         if steps is None:
             continue
@@ -98,18 +99,18 @@ def error_shares(runs):
 
 def details(places):
     rows = []
-    for (model, size, regime, start), cells in sorted(places.items()):
+    for (model, size, regime, start), cells in in_order(places):
         for steps, cell in sorted(cells.items()):
             best = best_of(cell, "control")
-            for (mode, form), runs in sorted(cell.items(), key=lambda item: (item[0][0] not in ("base", "control"), item[0])):
+            for (mode, form), runs in sorted(cell.items(), key=lambda item: (item[0][0] in MODES, item[0])):
                 row = [regime, model, size, start, steps, mode, form, len(runs), f"{ap(runs):.1f}", f"{ap(runs, 'ap75'):.1f}"]
                 change = gain(runs, best[1]) if best and mode != "base" and (mode, form) != ("control", best[0]) else None
                 same = cell.get(("control", form)) if mode in MODES else None
                 row += [change or "", change.verdict if change else "best control" if mode == "control" and best else ""]
                 row += [gain(runs, same) if same else "", error_shares(runs)]
                 rows.append(row)
-    header = ["data-images", "model", "size", "start", "steps", "mode", "form", "seeds", "AP", "AP75", "gain", "", "over the same form",
-              "class / loc / missed"]
+    header = ["data-images", "model", "size", "start", "steps", "mode", "form", "seeds", "AP", "AP75", "gain", "",
+              "over the same form", "class / loc / missed"]
     return markdown(header, rows)
 
 
@@ -132,7 +133,8 @@ def main(arguments):
     if (action and not readme) or len(arguments) > 1 or any(a.startswith("-") for a in arguments):
         print(__doc__, file=sys.stderr)
         return 64
-    results = pathlib.Path(arguments[0]) if arguments else (readme.parent if readme else pathlib.Path("data/evidence")) / "results.jsonl"
+    folder = readme.parent if readme else pathlib.Path("data/evidence")
+    results = pathlib.Path(arguments[0]) if arguments else folder / "results.jsonl"
     if not results.exists():
         print(f"{results} is missing", file=sys.stderr)
         return 66
