@@ -44,18 +44,18 @@ expect "losers are listed" has "$OUTPUT" "- solov2 small, lookalikes-1-60, scrat
 expect "winners are not" has_not "$OUTPUT" "- solov2 small, lookalikes-1-60, scratch, 1000 steps, equi"
 expect "shares of errors" has "$OUTPUT" "| 1.0 / 2.0 / 3.0 |"
 
-printf 'before\n<!-- begin: scripts/evidence_table.py -->\nof last week\n<!-- end: scripts/evidence_table.py -->\nafter\n' >"$TMP/README.md"
+printf 'before\n<!-- begin: scripts/evidence_table.py -->\nof last week\n<!-- end: scripts/evidence_table.py -->\nafter\n' >"$TMP/page"
 status() { "$table" "$@" >/dev/null 2>"$TMP/stderr"; echo $?; }
-expect "a README of old is noticed" same "$(status --check "$TMP/README.md")" 1
+expect "a README of old is noticed" same "$(status --check "$TMP/page")" 1
 expect "with what to do" has "$TMP/stderr" "run scripts/evidence_table.py --write"
-expect "it is written" same "$(status --write "$TMP/README.md")" 0
-expect "then it is what the results say" same "$(status --check "$TMP/README.md")" 0
-expect "around the section nothing changes" same "$(head -1 "$TMP/README.md") $(tail -1 "$TMP/README.md") $(grep -c "of last week" "$TMP/README.md")" "before after 0"
+expect "it is written" same "$(status --write "$TMP/page")" 0
+expect "then it is what the results say" same "$(status --check "$TMP/page")" 0
+expect "around the section nothing changes" same "$(head -1 "$TMP/page") $(tail -1 "$TMP/page") $(grep -c "of last week" "$TMP/page")" "before after 0"
 expect "the figure of gains by images is drawn" python3 -c 'import sys, xml.dom.minidom as d; d.parse(sys.argv[1])' "$TMP/gain-by-images.svg"
 expect "there is none over steps while the method has one number of them" test ! -e "$TMP/ap-over-steps.svg"
 run equi mw2 1 0.55 1400 104 >>"$TMP/results.jsonl"
-expect "a new line makes it stale" same "$(status --check "$TMP/README.md")" 1
-expect "and a curve" same "$(status --write "$TMP/README.md"; grep -c '<polyline' "$TMP/ap-over-steps.svg")" $'0\n1'
+expect "a new line makes it stale" same "$(status --check "$TMP/page")" 1
+expect "and a curve" same "$(status --write "$TMP/page"; grep -c '<polyline' "$TMP/ap-over-steps.svg")" $'0\n1'
 echo '{"model": "solov2"}' >>"$TMP/results.jsonl"
 expect "a broken line is named" same "$(status "$TMP/results.jsonl")" 1
 expect "by its number" has "$TMP/stderr" "results.jsonl:$(wc -l <"$TMP/results.jsonl"): no line of results"
