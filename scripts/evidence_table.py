@@ -12,18 +12,19 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 import evidence_figures
-from evidence_stats import ap, best_of, control_at, cost, gain, in_order, longer, read
+from evidence_stats import WANTED_SEEDS, ap, best_of, control_at, cost, gain, in_order, longer, read
 
 BEGIN, END = "<!-- begin: scripts/evidence_table.py -->", "<!-- end: scripts/evidence_table.py -->"
 MODES = ["equi", "inter", "method"]
 CONVERGED = 0.5  # AP that a third more steps may change
 
-LEGEND = f"""Gains are in points of mask AP over the **best control**: the form (weight of the mask loss, learning rate) whose mean AP
-over seeds is highest, with the same image forwards and steps. [..] is the 95 % interval of Student's t over seeds, paired by
-seed; "u": seeds do not agree, by Welch instead. Chosen afterwards, the best form of a method is a little flattered, and so is
-the best control. Bold: the interval is above zero. "longer" is what at least a third more steps give the control: below
-{CONVERGED} it has converged. "cost" is the time of a step over the control's. "equal time" is the gain over the control after as
-many more steps as the method's steps cost."""
+LEGEND = f"""Gains are in points of mask AP over the **best control**: the form (weight of the mask loss, learning rate)
+whose mean AP over seeds is highest, with the same image forwards and steps, at the most steps that both were trained for. [..]
+is the 95 % interval of Student's t over seeds, paired by seed; "u": seeds do not agree, by Welch instead. Chosen afterwards,
+the best form of a method is a little flattered, and so is the best control. Bold: the interval is above zero. "cost" is the
+time of a step over the control's; "equal time" the gain over the control after as many more steps as that takes. "longer" is
+what at least a third more steps give the control, or gave it at the end of its longest training ("since"): below
+{CONVERGED} it has converged."""
 
 
 def markdown(header, rows):
@@ -31,18 +32,28 @@ def markdown(header, rows):
     return "\n".join(lines + ["| " + " | ".join(str(x) for x in row) + " |" for row in rows])
 
 
-def converged(change):
-    return "-" if change is None else f"{change[0]:+.1f}" + ("" if abs(change[0]) < CONVERGED else " (not converged)")
+def converged(cells, steps, form):
+    """What more steps give the control; where it was trained no longer, what the last third of its steps gave."""
+    change, since = longer(cells, steps, form), ""
+    if change is None:
+        for fewer in sorted((s for s in cells if 1.3 * s <= steps), reverse=True):
+            change = longer({s: cells[s] for s in (fewer, steps)}, fewer, form)
+            if change:
+                since = f" since {fewer}"
+                break
+    if change is None:
+        return "-"
+    return f"{change[0]:+.1f}{since}" + ("" if abs(change[0]) < CONVERGED else " (not converged)")
 
 
-def best_steps(cells):
-    """The fewest steps of a converged control that a method was trained for as well; else the most."""
-    with_method = [s for s, cell in sorted(cells.items()) if best_of(cell, "control") and any(best_of(cell, m) for m in MODES)]
-    for steps in with_method:
-        change = longer(cells, steps, best_of(cells[steps], "control")[0])
-        if change and abs(change[0]) < CONVERGED:
-            return steps
-    return with_method[-1] if with_method else None
+def most_steps(cells):
+    """The most steps that control and a method were trained for, with as many seeds as elsewhere (up to three)."""
+    seeds = {}
+    for steps, cell in cells.items():
+        control, methods = best_of(cell, "control"), [best_of(cell, mode) for mode in MODES if best_of(cell, mode)]
+        if control and methods:
+            seeds[steps] = min(len(control[1]), max(len(runs) for _, runs in methods), WANTED_SEEDS)
+    return max((s for s, n in seeds.items() if n == max(seeds.values())), default=None)
 
 
 def equal_time(cells, steps, form, runs, ratio):
@@ -53,7 +64,7 @@ def equal_time(cells, steps, form, runs, ratio):
 def summary(places):
     rows = []
     for (model, size, regime, start), cells in in_order(places):
-        steps = best_steps(cells)
+        steps = most_steps(cells)
         if steps is None:
             continue
         cell = cells[steps]
@@ -65,7 +76,7 @@ def summary(places):
         rows.append([regime, model, size, start, steps, f"{ap(control):.1f} ({form}, {len(control)})"] +
                     [f"**{gains[m]}**" if m in gains and gains[m].verdict == "helps" else gains.get(m, "-") for m in MODES] +
                     [f"{gain(best[top][1], control, 'ap75').mean:+.1f}", f"{ratio:.2f}" if ratio else "-",
-                     equal_time(cells, steps, form, best[top][1], ratio), converged(longer(cells, steps, form))])
+                     equal_time(cells, steps, form, best[top][1], ratio), converged(cells, steps, form)])
     header = ["data-images", "model", "size", "start", "steps", "best control: AP (form, seeds)", "equi", "inter", "both",
               "AP75 of the best", "cost", "equal time", "longer"]
     return markdown(header, rows)

@@ -53,9 +53,12 @@ expect "then it is what the results say" same "$(status --check "$TMP/page")" 0
 expect "around the section nothing changes" same "$(head -1 "$TMP/page") $(tail -1 "$TMP/page") $(grep -c "of last week" "$TMP/page")" "before after 0"
 expect "the figure of gains by images is drawn" python3 -c 'import sys, xml.dom.minidom as d; d.parse(sys.argv[1])' "$TMP/gain-by-images.svg"
 expect "there is none over steps while the method has one number of them" test ! -e "$TMP/ap-over-steps.svg"
-run equi mw2 1 0.55 1400 104 >>"$TMP/results.jsonl"
+for seed in 1 2 3; do run equi mw2 "$seed" 0.55 1400 104; done >>"$TMP/results.jsonl"
 expect "a new line makes it stale" same "$(status --check "$TMP/page")" 1
 expect "and a curve" same "$(status --write "$TMP/page"; grep -c '<polyline' "$TMP/ap-over-steps.svg")" $'0\n1'
+"$table" "$TMP/results.jsonl" >"$OUTPUT"
+expect "the longest training counts, with what its last third gave" has "$OUTPUT" \
+  "| lookalikes-1-60 | solov2 | small | scratch | 1400 | 52.3 (mw2, 3) | **+2.7 [+0.2, +5.2]** | - | - | +2.7 | 1.04 | - | +0.3 since 1000 |"
 echo '{"model": "solov2"}' >>"$TMP/results.jsonl"
 expect "a broken line is named" same "$(status "$TMP/results.jsonl")" 1
 expect "by its number" has "$TMP/stderr" "results.jsonl:$(wc -l <"$TMP/results.jsonl"): no line of results"
