@@ -22,6 +22,9 @@ int main(int argc, char** argv) {
     tool.inputs("--features", job.features, "files or folders of iuq-cache; the backbone stays as it is", false);
     tool.inputs("--negatives", job.negatives, "files of iuq-mine", false);
     tool.input("--weights", job.weights, "weights to start from: a checkpoint or iuq-convert's output", false);
+    tool.flags().add_option("--diagnose-every", job.diagnose_every,
+                            "steps between two lines in metrics.jsonl that say what the terms do (default 0: none)")
+        ->check(CLI::Range(int64_t{0}, INT64_MAX))->type_name("N");
     using namespace iuq::cli;
     tool.offer(kConfig | kOutput | kDevice | kThreads | kResume);
     tool.parse();

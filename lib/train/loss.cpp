@@ -11,14 +11,6 @@
 namespace iuq::train {
 namespace {
 
-// The data set's image id of each query: [Q] int64 on the queries' device.
-at::Tensor image_ids(const Forward& forward) {
-  std::vector<int64_t> ids;
-  for (const view::Instances& truth : forward.batch.truth) ids.push_back(truth.image_id);
-  const at::Tensor& image = forward.queries.image;
-  return torch::tensor(ids, at::kLong).to(image.device()).index_select(0, image);
-}
-
 LossTerm base_term(model::Segmenter& segmenter) {
   return {.name = "base", .weight = [](int64_t) { return 1.0; }, .values = [&segmenter](const Forward& f) {
             return segmenter.base_losses(f.encoded, f.queries, f.batch.truth);
@@ -30,8 +22,8 @@ LossTerm inter_term(model::Segmenter& segmenter, const uniq::UniqConfig& config,
           .weight = [&config](int64_t step) { return config.ramp_at(step) * config.inter_weight; },
           .values =
               [&segmenter, &config, &foreign, seed](const Forward& f) {
-                return model::Losses{{"inter", uniq::inter_scene_loss(segmenter, f.queries, image_ids(f), foreign.entries(),
-                                                                      config, seed, f.step)}};
+                return model::Losses{{"inter", uniq::inter_scene_loss(segmenter, f.queries, query_image_ids(f),
+                                                                      foreign.entries(), config, seed, f.step)}};
               },
           // Before the values, so that the other images of this batch are among the foreign ones; and while the weight is
           // still 0, so that the memory is full when the term begins.
@@ -60,6 +52,13 @@ std::vector<LossTerm> loss_terms(model::Segmenter& segmenter, const uniq::UniqCo
   return terms;
 }
 
+at::Tensor query_image_ids(const Forward& forward) {
+  std::vector<int64_t> ids;
+  for (const view::Instances& truth : forward.batch.truth) ids.push_back(truth.image_id);
+  const at::Tensor& image = forward.queries.image;
+  return torch::tensor(ids, at::kLong).to(image.device()).index_select(0, image);
+}
+
 std::vector<LossValue> evaluate(const std::vector<LossTerm>& terms, const Forward& forward) {
   std::vector<LossValue> out;
   for (const LossTerm& term : terms) {
@@ -68,7 +67,7 @@ std::vector<LossValue> evaluate(const std::vector<LossTerm>& terms, const Forwar
     IUQ_ASSERT(weight >= 0);
     if (weight == 0) continue;
     for (const auto& [name, value] : term.values(forward)) {
-      out.push_back({name, weight, value, weight == 1 ? value : weight * value});
+      out.push_back({name, weight, value, weight == 1 ? value : weight * value, term.name});
     }
   }
   return out;

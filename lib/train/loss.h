@@ -46,6 +46,7 @@ struct LossValue {
   double weight = 1;
   at::Tensor value;     // [] float32, unweighted
   at::Tensor weighted;  // weight * value; the sum over all values is the loss
+  std::string term;     // whose value it is: LossTerm::name
 };
 
 /// The terms of a run, in the order in which they are added up: the segmenter's own ("base"), "inter" and "equi" as section
@@ -55,6 +56,8 @@ struct LossValue {
 std::vector<LossTerm> loss_terms(model::Segmenter& segmenter, const uniq::UniqConfig& config, ForeignPixels* foreign,
                                  uint64_t seed);
 
+/// The data set's image id of each query: [Q] int64 on the queries' device.
+at::Tensor query_image_ids(const Forward& forward);
 /// The values of all terms at the step of `forward`.
 std::vector<LossValue> evaluate(const std::vector<LossTerm>& terms, const Forward& forward);
 /// The loss: [] float32, the sum of the weighted values from first to last. At least one is needed.

@@ -25,11 +25,12 @@ Forward Step::forward(const Batch& batch, int64_t step) {
   return out;
 }
 
-StepResult Step::take(const Batch& batch, int64_t step) {
+StepResult Step::take(const Batch& batch, int64_t step, const Look& look) {
   StepResult result;
   {
     const Forward pass = forward(batch, step);
     result.losses = evaluate(terms_, pass);
+    if (look) look(pass, result.losses);
     optimizer_.zero_grad();
     total(result.losses).backward();
   }

@@ -3,6 +3,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <functional>
 #include <vector>
 
 #include "lib/train/loss.h"
@@ -31,8 +32,11 @@ class Step {
 
   /// Everything up to the losses; `batch` must outlive the result. Draws what the segmenter draws at random.
   Forward forward(const Batch& batch, int64_t step);
-  /// All of it: afterwards the parameters are those after the update.
-  StepResult take(const Batch& batch, int64_t step);
+  /// What looks at a step between its losses and its backward pass, whose graph it finds and must leave. It changes no
+  /// parameter, no gradient and nothing that a later step draws from.
+  using Look = std::function<void(const Forward&, const std::vector<LossValue>&)>;
+  /// All of it: afterwards the parameters are those after the update. `look` may be empty.
+  StepResult take(const Batch& batch, int64_t step, const Look& look = {});
 
  private:
   model::Segmenter& segmenter_;

@@ -15,6 +15,7 @@
 #include "lib/model/checkpoint.h"
 #include "lib/model/segmenter.h"
 #include "lib/train/batch_source.h"
+#include "lib/train/diagnostics.h"
 #include "lib/train/foreign_pixels.h"
 #include "lib/train/loop.h"
 #include "lib/train/loss.h"
@@ -104,6 +105,7 @@ class Trainer {
   std::unique_ptr<Optimizer> optimizer_;
   std::unique_ptr<ForeignPixels> foreign_;  // null unless a term uses the memory
   MetricsWindow window_;
+  json diagnosis_;  // of the step at hand, if it is due
   int64_t step_ = 0;  // steps done
   State state_;
 };
@@ -206,10 +208,14 @@ void Trainer::run() {
   MetricsLog log(window_);
   Loop loop(step_, job_.train.steps, job_.stop);
   add_hooks(loop, log, progress);
+  const Step::Look look = [&](const Forward& pass, const std::vector<LossValue>& losses) {
+    diagnosis_ = diagnose(*segmenter_, pass, losses, foreign_.get(), job_.uniq, job_.seed);
+  };
   loop.run([&](int64_t number) {
     const Batch batch = to_device(loader.next(), job_.device);
     folder_.begin();
-    return step.take(batch, number);
+    const bool due = job_.diagnose_every > 0 && (number + 1) % job_.diagnose_every == 0;
+    return step.take(batch, number, due ? look : Step::Look());
   });
   folder_.begin();  // a run that was killed between its last checkpoint and here has nothing left to do
   state_.check_finite();
@@ -229,6 +235,11 @@ void Trainer::add_hooks(Loop& loop, MetricsLog& log, Progress& progress) {
   const int64_t check_every = job_.device.is_cpu() ? 1 : job_.train.log_every;
   loop.add({.every = check_every, .at_end = true},
            [this](const Moment& at) { window_.check_finite(at.step, at.result.image_ids); });
+  if (job_.diagnose_every > 0) {  // before the losses of the same step, which a reader expects in the last line
+    loop.add({.every = job_.diagnose_every}, [this](const Moment& at) {
+      folder_.append_metrics({{"step", at.step}, {"diagnostics", diagnosis_}});
+    });
+  }
   loop.add({.every = job_.train.log_every, .at_end = true}, [this, &log, &progress](const Moment& at) {
     progress.update(at.step, window_.text());
     folder_.append_metrics(log.line(at.step));

@@ -31,6 +31,7 @@ struct TrainJob {
   uint64_t seed = 0;
   c10::Device device = c10::kCPU;
   int threads = 1;
+  int64_t diagnose_every = 0;  // steps between two diagnoses, whose lines go to metrics.jsonl; 0: none. Changes no number
   std::function<bool()> stop = stop_requested;  // asked after each step whether to stop there, to go on with `resume`
 };
 

@@ -31,15 +31,6 @@ model::FeaturePyramid transformed(const model::FeaturePyramid& pyramid, view::Si
   return out;
 }
 
-// Queries of the second half of the batch, as those of a batch of its own: images count from there, and the targets of the
-// whole batch are not its targets.
-model::Queries of_second_half(const model::Queries& queries, int64_t pairs) {
-  model::Queries half = queries.rows(at::nonzero(queries.image >= pairs).flatten());
-  half.image = half.image - pairs;
-  half.targets = nullptr;
-  return half;
-}
-
 void check(const model::Segmenter& segmenter, const PairBatch& batch) {
   const auto images = static_cast<int64_t>(2 * batch.pairs.size());
   const view::Size canvas = batch.encoded.frame.canvas;
@@ -65,18 +56,30 @@ at::Tensor transformed_mask_features(model::Segmenter& segmenter, const model::F
   return segmenter.mask_features(segmenter.neck(transformed(backbone, canvas, pairs, alignment)), frame);
 }
 
+model::Queries of_second_half(const model::Queries& queries, int64_t pairs) {
+  model::Queries half = queries.rows(at::nonzero(queries.image >= pairs).flatten());
+  half.image = half.image - pairs;
+  half.targets = nullptr;
+  return half;
+}
+
+at::Tensor shown_cells(const model::Segmenter& segmenter, view::Size canvas, const std::vector<view::ViewTransform>& pairs,
+                       c10::Device device) {
+  std::vector<at::Tensor> shown;
+  for (const view::ViewTransform& g : pairs) {
+    shown.push_back(g.valid(canvas, segmenter.mask_stride(), segmenter.alignment()));
+  }
+  return at::stack(shown).to(device);  // [P, H, W]
+}
+
 at::Tensor equivariance_loss(model::Segmenter& segmenter, const PairBatch& batch, const UniqConfig& config) {
   check(segmenter, batch);
   const auto pairs = static_cast<int64_t>(batch.pairs.size());
   const at::Tensor features =
       transformed_mask_features(segmenter, batch.backbone, batch.encoded, batch.pairs, config.equi_at);
-  std::vector<at::Tensor> valid;
-  for (const view::ViewTransform& g : batch.pairs) {
-    valid.push_back(g.valid(batch.encoded.frame.canvas, segmenter.mask_stride(), segmenter.alignment()));
-  }
   const std::vector<view::Instances> truth(batch.truth.begin() + pairs, batch.truth.end());
   return segmenter.mask_loss(of_second_half(batch.queries, pairs), features, truth,
-                             at::stack(valid).to(features.device()));
+                             shown_cells(segmenter, batch.encoded.frame.canvas, batch.pairs, features.device()));
 }
 
 }  // namespace iuq::uniq

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <ATen/core/Tensor.h>
+#include <c10/core/Device.h>
 
 #include <string>
 #include <vector>
@@ -30,6 +31,13 @@ struct PairBatch {
 at::Tensor transformed_mask_features(model::Segmenter& segmenter, const model::FeaturePyramid& backbone,
                                      const model::Encoded& encoded, const std::vector<view::ViewTransform>& pairs,
                                      const std::string& equi_at);
+
+/// Queries of the second half of a batch, as those of a batch of its own: images count from there, and the targets of the
+/// whole batch are not its targets.
+model::Queries of_second_half(const model::Queries& queries, int64_t pairs);
+/// Which cells of each g(I) show something of I: [P, H, W] bool on `device`. At least one pair.
+at::Tensor shown_cells(const model::Segmenter& segmenter, view::Size canvas, const std::vector<view::ViewTransform>& pairs,
+                       c10::Device device);
 
 /// The equivariance loss: the queries of g(I), applied to the transformed features of I, give the transformed masks.
 ///   returns [] float32: the segmenter's own mask loss, unweighted by lambda; 0 when g(I) has no query. A batch has a pair at least.
