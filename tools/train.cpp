@@ -22,8 +22,10 @@ int main(int argc, char** argv) {
     tool.inputs("--features", job.features, "files or folders of iuq-cache; the backbone stays as it is", false);
     tool.inputs("--negatives", job.negatives, "files of iuq-mine", false);
     tool.input("--weights", job.weights, "weights to start from: a checkpoint or iuq-convert's output", false);
+    tool.flags().add_flag("--accept-changes", job.accept_changes,
+                          "with --resume: go on although annotations or images have changed since the run began");
     using namespace iuq::cli;
-    tool.offer(kConfig | kOutput | kDevice | kThreads | kResume);
+    tool.offer(kConfig | kOutput | kDevice | kThreads | kResume | kMaxErrors);
     tool.parse();
     job.seed = tool.seed();
     job.model = iuq::model::effective_model_config(tool.section("model"));
@@ -37,6 +39,7 @@ int main(int argc, char** argv) {
                                 iuq::describe_section("view", job.view), iuq::describe_section("train", job.train),
                                 iuq::describe_section("uniq", job.uniq)});
     job.threads = tool.threads();
+    job.max_errors = tool.max_errors();
     iuq::view::set_threads(job.threads);
     job.device = iuq::view::open_device(tool.device());
     iuq::train::train(job, tool.output(), tool.resume(), tool.force(), tool.dry_run());

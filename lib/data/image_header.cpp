@@ -10,6 +10,7 @@
 #include <cstring>
 #include <opencv2/imgcodecs.hpp>
 
+#include "lib/base/digest.h"
 #include "lib/base/error.h"
 #include "lib/data/header_bytes.h"
 #include "lib/io/atomic_file.h"
@@ -157,6 +158,21 @@ ImageHeader image_header(const std::string& path) {
     header.complete = has_end(header.kind, io::read_text(path));
   }
   return header;
+}
+
+std::string image_fingerprint(const std::string& path) {
+  constexpr size_t kPart = 4096;
+  try {
+    FileBytes file(path);
+    const uint64_t size = file.size();
+    Digest digest;
+    digest.add(&size, sizeof size);
+    digest.add(file.at(0, kPart));
+    if (size > kPart) digest.add(file.at(size - kPart, kPart));
+    return digest.hex().substr(0, 16);
+  } catch (const Error&) {
+    return "";
+  }
 }
 
 }  // namespace iuq::data

@@ -33,4 +33,8 @@ ImageHeader read_image_header(std::string_view bytes);
 /// Errors: kNoInput (no such file), kIo; kBadData naming the file when it is empty or not an image.
 ImageHeader image_header(const std::string& path);
 
+/// 16 hex digits of a file's size, first and last 4 kB: another image is another one, at the cost of two reads. "" when it
+/// cannot be read.
+std::string image_fingerprint(const std::string& path);
+
 }  // namespace iuq::data

@@ -31,6 +31,8 @@ struct TrainJob {
   uint64_t seed = 0;
   c10::Device device = c10::kCPU;
   int threads = 1;
+  bool accept_changes = false;            // go on with a run although annotations or images have changed since it began
+  int64_t max_errors = 0;                 // images that may be left out as they cannot be read
   std::function<bool()> stop = stop_requested;  // asked after each step whether to stop there, to go on with `resume`
 };
 
