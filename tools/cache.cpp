@@ -3,6 +3,7 @@
 #include "lib/base/log.h"
 #include "lib/cache/cache_features.h"
 #include "lib/data/annotations.h"
+#include "lib/data/image_check.h"
 #include "lib/io/atomic_file.h"
 #include "lib/io/provenance.h"
 #include "lib/model/checkpoint.h"
@@ -28,7 +29,7 @@ int main(int argc, char** argv) {
     tool.input("--annotations", annotations, "COCO or LVIS annotations of the images");
     tool.input("--images", images, "folder of the images");
     tool.input("--model", model_path, "model.safetensors whose backbone to use");
-    tool.offer(cli::kConfig | cli::kOutput | cli::kDevice | cli::kThreads | cli::kShard | cli::kResume);
+    tool.offer(cli::kConfig | cli::kOutput | cli::kDevice | cli::kThreads | cli::kShard | cli::kResume | cli::kMaxErrors);
     tool.parse();
     tool.section("cache").get_to(config);
     tool.section("view").get_to(views);
@@ -37,10 +38,13 @@ int main(int argc, char** argv) {
     view::InputConfig input = checkpoint.input;  // its preprocessing belongs to the weights, sizes may be another
     tool.section("input").get_to(input);
     if (!model_path.empty()) view::take_preprocessing(input, view::preprocessing_json(checkpoint.input), model_path);
-    const nlohmann::json effective = {{"seed", tool.seed()}, {"cache", config}, {"view", views}, {"input", input}};
+    nlohmann::json effective = {{"seed", tool.seed()}, {"cache", config}, {"view", views}, {"input", input}};
     tool.print_config_if_asked(effective, {describe_section("cache", config), describe_section("view", views),
                                            describe_section("input", input)});
 
+    const auto dataset = data::Dataset::load(annotations, tool.threads());
+    const auto usable = data::usable_images(dataset, images, data::all_images(dataset), tool.max_errors(), tool.threads());
+    if (!usable.left.empty()) effective["left_out"] = usable.left_out();
     io::Provenance provenance("iuq-cache", effective);
     provenance.add_file("annotations", annotations);
     provenance.add_artifact("model", checkpoint.provenance, checkpoint.content);
@@ -49,7 +53,6 @@ int main(int argc, char** argv) {
     if (cache::is_cached(output, provenance, tool.force() && !tool.dry_run())) return 0;
 
     view::set_threads(tool.threads());
-    const auto dataset = data::Dataset::load(annotations, tool.threads());
     const auto segmenter = checkpoint.segmenter;
     cache::Backbone backbone;
     backbone.features = [segmenter](const at::Tensor& batch) { return segmenter->backbone(batch); };
@@ -58,7 +61,8 @@ int main(int argc, char** argv) {
     backbone.digest = cache::weights_digest(*segmenter, segmenter->backbone_prefix());
     backbone.device = view::open_device(tool.device());
     segmenter->to(backbone.device);
-    const cache::CacheJob job{dataset, images, input, views, config, tool.seed(), tool.shard()};
+    cache::CacheJob job{dataset, images, input, views, config, tool.seed(), tool.shard()};
+    for (const auto& left : usable.left) job.left_out.push_back(left.image);
     auto plan = cache::plan_features(job, backbone, provenance.to_json());
     log::info(cache::describe_plan(plan, output, config.gzip));
     if (tool.dry_run()) return 0;

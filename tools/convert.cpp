@@ -2,6 +2,7 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 
+#include "lib/base/config.h"
 #include "lib/base/error.h"
 #include "lib/base/log.h"
 #include "lib/io/safetensors.h"
@@ -16,7 +17,8 @@ struct Options {
   bool list = false, force = false;
 
   void add_to(iuq::cli::Tool& tool) {
-    tool.input("--input", input, "weights: .pth or .pt of torch.save, .pkl of numpy arrays, or .safetensors");
+    tool.input("--input", input, "weights: .pth, .pt or .ckpt of torch.save, .pkl of numpy arrays, .safetensors, or the "
+               "index or folder of weights in several files");
     auto& flags = tool.flags();
     flags.add_option("--from", convert.from, "naming of the input: auto, iuq, detectron2 (AdelaiDet, Mask2Former), torchvision, "
                      "microsoft, timm, hf, mmdet, solo")
@@ -25,6 +27,9 @@ struct Options {
     flags.add_option("--preprocessing", convert.preprocessing,
                      "images the weights want: rgb (torchvision), caffe-bgr (MSRA), or auto: by the file")
         ->capture_default_str()->type_name("KIND");
+    flags.add_option("--prefix", convert.prefix, "of several copies of a model in the file take the one below this name: teacher, "
+                     "student, ema_state_dict, ema_ (mmcv)")
+        ->type_name("NAME");
     flags.add_flag("--list", list, "print source name -> target name with shapes, and write only if -o is given");
     flags.add_option("-o,--output", output, "the .safetensors file to write")->type_name("PATH");
     flags.add_flag("-f,--force", force, "replace an existing output");
@@ -44,6 +49,9 @@ int run(iuq::cli::Tool& tool) {
   }
   options.convert.allow_unknown = options.output.empty();
   const auto conversion = iuq::weights::convert(options.input, options.convert);
+  if (!conversion.copies.empty() && options.convert.prefix.empty()) {
+    iuq::log::info(iuq::cat("the input holds other copies of the weights; --prefix takes one: ", iuq::listed(conversion.copies)));
+  }
   if (options.list) std::cout << iuq::weights::to_text(conversion);
   if (options.output.empty()) return 0;
   iuq::io::write_safetensors(options.output, conversion.file);

@@ -29,7 +29,7 @@ int main(int argc, char** argv) {
     tool.input("--annotations", annotations, "COCO or LVIS annotations of the cached images");
     tool.inputs("--features", features, "files or folders of iuq-cache");
     tool.input("--model", model_path, "model.safetensors whose queries to mine with; its backbone is the cache's");
-    tool.offer(cli::kConfig | cli::kOutput | cli::kDevice | cli::kThreads | cli::kShard);
+    tool.offer(cli::kConfig | cli::kOutput | cli::kDevice | cli::kThreads | cli::kShard | cli::kMaxErrors);
     tool.parse();
     tool.section("mine").get_to(config);
     tool.print_config_if_asked({{"seed", tool.seed()}, {"mine", config}}, {describe_section("mine", config)});
@@ -51,7 +51,8 @@ int main(int argc, char** argv) {
     const auto dataset = data::Dataset::load(annotations, tool.threads());
     const auto device = view::open_device(tool.device());
     checkpoint.segmenter->to(device);
-    const uniq::MineJob job{dataset, store, *checkpoint.segmenter, input, config, tool.seed(), device, tool.shard()};
+    const uniq::MineJob job{dataset, store, *checkpoint.segmenter, input, config, tool.seed(), device, tool.shard(),
+                            tool.max_errors()};
     uniq::check_mine_job(job);
     if (tool.dry_run()) {
       log::info(iuq::cat("would mine the scenes of \"", annotations, "\" into \"", output, "\"; digest ", provenance.digest()));

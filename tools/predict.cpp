@@ -34,13 +34,11 @@ int main(int argc, char** argv) {
     tool.flags().add_option("--short-side", short_side, "shorter image side in pixels (default: the model's)")
         ->check(CLI::Range(int64_t{32}, int64_t{8192}));
     tool.flags().add_flag("--flip-test", flip_test, "look at each image a second time, mirrored, and merge the detections");
-    tool.flags().add_option("--max-errors", job.max_errors, "unreadable images to skip before giving up (default 0)")
-        ->check(CLI::Range(int64_t{0}, INT64_MAX));
     std::string sheet;
     tool.flags().add_option("--contact-sheet", sheet, "also draw the first images, ground truth beside predictions")
         ->type_name("PNG");
     using namespace iuq::cli;
-    tool.offer(kConfig | kOutput | kDevice | kThreads | kShard | kJson);
+    tool.offer(kConfig | kOutput | kDevice | kThreads | kShard | kJson | kMaxErrors);
     tool.parse();
     tool.section("predict").get_to(job.predict);
     tool.section("input").get_to(job.input);
@@ -57,6 +55,7 @@ int main(int argc, char** argv) {
     job.predict.check();
     tool.print_config_if_asked({{"predict", job.predict}}, {iuq::describe_section("predict", job.predict)});
     job.shard = tool.shard();
+    job.max_errors = tool.max_errors();
     iuq::view::set_threads(tool.threads());
     job.device = iuq::view::open_device(tool.device());
     const auto report = iuq::infer::predict(job, tool.output(), tool.force(), tool.dry_run());

@@ -25,8 +25,10 @@ int main(int argc, char** argv) {
     tool.flags().add_option("--diagnose-every", job.diagnose_every,
                             "steps between two lines in metrics.jsonl that say what the terms do (default 0: none)")
         ->check(CLI::Range(int64_t{0}, INT64_MAX))->type_name("N");
+    tool.flags().add_flag("--accept-changes", job.accept_changes,
+                          "with --resume: go on although annotations or images have changed since the run began");
     using namespace iuq::cli;
-    tool.offer(kConfig | kOutput | kDevice | kThreads | kResume);
+    tool.offer(kConfig | kOutput | kDevice | kThreads | kResume | kMaxErrors);
     tool.parse();
     job.seed = tool.seed();
     job.model = iuq::model::effective_model_config(tool.section("model"));
@@ -40,6 +42,7 @@ int main(int argc, char** argv) {
                                 iuq::describe_section("view", job.view), iuq::describe_section("train", job.train),
                                 iuq::describe_section("uniq", job.uniq)});
     job.threads = tool.threads();
+    job.max_errors = tool.max_errors();
     iuq::view::set_threads(job.threads);
     job.device = iuq::view::open_device(tool.device());
     iuq::train::train(job, tool.output(), tool.resume(), tool.force(), tool.dry_run());

@@ -4,9 +4,9 @@
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
-#include <numeric>
 
 #include "lib/base/error.h"
+#include "lib/base/nearest.h"
 
 namespace iuq {
 namespace {
@@ -14,21 +14,6 @@ namespace {
 using nlohmann::json;
 
 [[noreturn]] void fail(const std::string& message) { throw Error(ErrorCode::kConfig, message); }
-
-size_t edit_distance(const std::string& a, const std::string& b) {
-  std::vector<size_t> row(b.size() + 1);
-  std::iota(row.begin(), row.end(), size_t{0});
-  for (size_t i = 1; i <= a.size(); ++i) {
-    size_t diagonal = row[0];
-    row[0] = i;
-    for (size_t j = 1; j <= b.size(); ++j) {
-      const size_t up = row[j];
-      row[j] = std::min({row[j] + 1, row[j - 1] + 1, diagonal + (a[i - 1] == b[j - 1] ? 0 : 1)});
-      diagonal = up;
-    }
-  }
-  return row[b.size()];
-}
 
 // How far a known name is from the one given: letters to change, or one when whole words are missing at its end.
 size_t distance(const std::string& given, const std::string& known) {

@@ -2,14 +2,18 @@
 
 #include <torch/types.h>
 
+#include <algorithm>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <set>
 
 #include "lib/base/error.h"
 #include "lib/base/log.h"
+#include "lib/data/annotations.h"
 #include "lib/io/provenance.h"
 
 namespace iuq::cache {
+using namespace nlohmann::literals;
 namespace {
 
 [[noreturn]] void bad(const std::string& path, const std::string& what) {
@@ -45,6 +49,38 @@ FeatureStore FeatureStore::open(const std::vector<std::string>& paths) {
     }
   }
   return store;
+}
+
+data::UsableImages FeatureStore::usable_images(const data::Dataset& dataset, const std::vector<int64_t>& wanted,
+                                               int64_t max_errors) const {
+  std::map<int64_t, std::string> left_out;  // image id -> its file
+  const nlohmann::json made_by = provenance().at("entries").back();
+  for (const nlohmann::json& one : made_by.value("/config/left_out"_json_pointer, nlohmann::json::array())) {
+    left_out[one.at("id")] = one.at("file");
+  }
+  data::UsableImages usable;
+  std::string some;
+  for (const int64_t index : wanted) {
+    const int64_t id = dataset.images()[static_cast<size_t>(index)].id;
+    const auto left = left_out.find(id);
+    if (left == left_out.end()) find(id);  // throws when it is not there
+    if (has(id)) {
+      usable.images.push_back(index);
+      continue;
+    }
+    if (usable.left.size() < 5) some += cat(usable.left.empty() ? "" : ", ", id);
+    usable.left.push_back({index, id, left->second});
+  }
+  if (usable.left.empty()) return usable;
+  const std::string what = cat("has no features of ", usable.left.size(), " of ", wanted.size(),
+                               " images, which iuq-cache left out (", some, usable.left.size() > 5 ? ", ..." : "", ")");
+  if (std::ssize(usable.left) > max_errors) {
+    bad(shards_[0].path, cat(what, "; mend them and cache again, or leave them out here too with --max-errors ",
+                             usable.left.size()));
+  }
+  log::warning(cat("\"", shards_[0].path, "\" ", what));
+  std::sort(usable.left.begin(), usable.left.end(), [](const auto& a, const auto& b) { return a.id < b.id; });
+  return usable;
 }
 
 void FeatureStore::check_together() const {

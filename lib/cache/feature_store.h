@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "lib/cache/feature_file.h"
+#include "lib/data/image_check.h"
 #include "lib/view/transform.h"
 
 namespace iuq::cache {
@@ -36,6 +37,10 @@ class FeatureStore {
   /// Errors: kBadData when the image is not in the cache, or its features are damaged (naming file, image and view);
   /// kIo. 0 <= view < views().
   StoredView read(int64_t image_id, int64_t view) const;
+  /// Of `wanted`, indices of the data set, those that the cache has. What iuq-cache left out with --max-errors may be absent
+  /// here as well, up to `max_errors` images, with a warning. Error(kBadData) for more, and for an image that the cache does
+  /// not know of.
+  data::UsableImages usable_images(const data::Dataset& dataset, const std::vector<int64_t>& wanted, int64_t max_errors) const;
   bool has(int64_t image_id) const { return images_.count(image_id) > 0; }
   /// Canvas of an image, without reading its features.
   view::Size canvas(int64_t image_id) const;

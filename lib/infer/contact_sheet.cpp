@@ -84,7 +84,13 @@ void write_contact_sheet(const std::string& annotations, const std::string& imag
   std::vector<data::Pixels> pictures;
   std::vector<std::string> titles;
   for (const data::Image* image : chosen) {
-    const data::Pixels plain = data::read_image(io::join(images, image->file_name), image->height, image->width);
+    data::Pixels plain;
+    try {
+      plain = data::read_image(io::join(images, image->file_name), image->height, image->width);
+    } catch (const Error& e) {
+      log::warning(cat("not on the contact sheet: ", e.what()));
+      continue;
+    }
     std::vector<data::DrawnInstance> truth, found;
     for (int64_t a = image->first; a < image->first + image->count; ++a) {
       const data::Annotation& annotation = dataset.annotations()[static_cast<size_t>(a)];
@@ -100,6 +106,10 @@ void write_contact_sheet(const std::string& annotations, const std::string& imag
     data::draw_instances(pictures.back(), found);
     titles.push_back(cat("image ", image->id, ", ground truth"));
     titles.push_back("predictions");
+  }
+  if (pictures.empty()) {
+    log::warning("none of the first images can be read; no contact sheet is drawn");
+    return;
   }
   data::write_png(output, data::contact_sheet(pictures, titles, 2 * kPerRow, kTile));
 }

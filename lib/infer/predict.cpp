@@ -15,6 +15,7 @@
 #include "lib/cache/feature_store.h"
 #include "lib/cache/cache_features.h"
 #include "lib/data/annotations.h"
+#include "lib/data/image_check.h"
 #include "lib/infer/merge.h"
 #include "lib/infer/predictor.h"
 #include "lib/infer/results_writer.h"
@@ -59,12 +60,14 @@ void warn_of_other_model(const PredictJob& job, const model::Checkpoint& checkpo
 }
 
 io::Provenance provenance_of(const PredictJob& job, const model::Checkpoint& checkpoint,
-                             const cache::FeatureStore* store) {
-  io::Provenance provenance("iuq-predict", {{"predict", job.predict},
-                                            {"model", checkpoint.model},
-                                            {"input", checkpoint.input},
-                                            {"shard", {job.shard.index, job.shard.count}},
-                                            {"source", store ? "features" : "images"}});
+                             const cache::FeatureStore* store, const nlohmann::json& left_out) {
+  nlohmann::json config = {{"predict", job.predict},
+                           {"model", checkpoint.model},
+                           {"input", checkpoint.input},
+                           {"shard", {job.shard.index, job.shard.count}},
+                           {"source", store ? "features" : "images"}};
+  if (!left_out.empty()) config["left_out"] = left_out;
+  io::Provenance provenance("iuq-predict", config);
   provenance.add_file("annotations", job.annotations);
   provenance.add_artifact("model", checkpoint.provenance, checkpoint.content);
   if (store) provenance.add_artifact("features", store->provenance());
@@ -183,9 +186,17 @@ PredictReport predict(const PredictJob& job, const std::string& output, bool for
   if (job.predict.short_side > 0) input.short_side = {job.predict.short_side};
   if (job.predict.long_side > 0) input.long_side = job.predict.long_side;
   input.check();
-  const io::Provenance provenance = provenance_of(job, checkpoint, store.get());
+  std::vector<int64_t> images;  // of the shard
+  for (int64_t i = 0; i < std::ssize(dataset.images()); ++i) {
+    if (job.shard.owns(i)) images.push_back(i);
+  }
+  const data::UsableImages usable =
+      store ? store->usable_images(dataset, images, job.max_errors)
+            : data::usable_images(dataset, job.images, images, job.max_errors, at::get_num_threads());
+  io::Provenance provenance = provenance_of(job, checkpoint, store.get(), usable.left_out());
   if (store) store->warn_of_other_annotations(provenance.to_json());
   PredictReport report;
+  report.failed = std::ssize(usable.left);
   report.up_to_date = io::is_up_to_date(output, io::read_sidecar(output), provenance, force);
   if (report.up_to_date) return report;
   if (dry_run) {
@@ -193,12 +204,8 @@ PredictReport predict(const PredictJob& job, const std::string& output, bool for
     return report;
   }
   Predictor predictor(std::move(checkpoint), job.device);
-  std::vector<int64_t> images;  // of the shard
-  for (int64_t i = 0; i < std::ssize(dataset.images()); ++i) {
-    if (job.shard.owns(i)) images.push_back(i);
-  }
-  const auto load = [&](size_t n) { return load_input(job, dataset, input, store.get(), images[n]); };
-  Prefetcher<Input> inputs(images.size(), load, kImagesAhead, kImagesAhead);
+  const auto load = [&](size_t n) { return load_input(job, dataset, input, store.get(), usable.images[n]); };
+  Prefetcher<Input> inputs(usable.images.size(), load, kImagesAhead, kImagesAhead);
   ResultsWriter writer(output);
   run(job, dataset, predictor, inputs, store.get(), writer, report);
   writer.finish();

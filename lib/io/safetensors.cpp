@@ -9,6 +9,7 @@
 
 #include "lib/base/error.h"
 #include "lib/io/atomic_file.h"
+#include "lib/io/file_kind.h"
 #include "lib/io/mapped_file.h"
 
 namespace iuq::io {
@@ -138,6 +139,15 @@ std::string make_header(const TensorFile& file, std::vector<const TensorData*>& 
 TensorFile read_safetensors(const std::string& path) {
   const auto file = MappedFile::open(path);
   uint64_t length = 0;
+  const std::string_view bytes(reinterpret_cast<const char*>(file->data()), file->size());
+  const bool header_follows = bytes.substr(0, kLengthBytes + 1).ends_with('{') && bytes.size() > kLengthBytes;
+  if (!header_follows) {
+    const std::string kind = foreign_kind(bytes);
+    if (!kind.empty()) throw Error(ErrorCode::kBadData, cat("\"", path, "\" is ", kind));
+    if (bytes.starts_with("PK\x03\x04") || bytes.starts_with("\x80")) {
+      throw Error(ErrorCode::kBadData, cat("\"", path, "\" is a file of torch.save or pickle; pass it through iuq-convert first"));
+    }
+  }
   if (file->size() < kLengthBytes) bad(path, cat("it has ", file->size(), " bytes, too few for a header"));
   std::memcpy(&length, file->data(), kLengthBytes);
   if (length > kMaxHeader || length > file->size() - kLengthBytes) {

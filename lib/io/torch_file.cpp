@@ -5,6 +5,7 @@
 #include <set>
 
 #include "lib/base/error.h"
+#include "lib/io/file_kind.h"
 #include "lib/io/mapped_file.h"
 #include "lib/io/pickle.h"
 #include "lib/io/torch_tensor.h"
@@ -40,8 +41,8 @@ bool has_tensors(const Value& value, int depth, size_t& budget) {
 
 class Walker {
  public:
-  Walker(TensorMaker& maker, std::string where, std::vector<std::string>* skipped)
-      : maker_(maker), where_(std::move(where)), skipped_(skipped) {}
+  Walker(TensorMaker& maker, std::string where, std::vector<std::string>* skipped, std::string entry)
+      : maker_(maker), where_(std::move(where)), skipped_(skipped), entry_(std::move(entry)) {}
 
   TensorFile walk(const Value& root) {
     if (!root.is_dict()) fail(cat("its top level is ", kind_of(root), ", not a dict of parameters"));
@@ -50,7 +51,7 @@ class Walker {
         result_.metadata[std::string(key->text)] = std::string(value->text);
       }
     }
-    flatten(unwrap(root), "", 0);
+    flatten(entry_.empty() ? unwrap(root) : chosen(root), "", 0);
     if (result_.tensors.empty()) fail("it holds no tensors");
     return std::move(result_);
   }
@@ -74,6 +75,22 @@ class Walker {
     if (++count_ > kMaxNames) fail(cat("it has more than ", kMaxNames, " entries"));
   }
 
+  static bool holds_parameters(const std::string& name, const Value& value) {
+    size_t budget = kMaxNames;
+    return name.find("optim") == std::string::npos && value.is_dict() && has_tensors(value, 3, budget);
+  }
+
+  const Value& chosen(const Value& root) const {
+    std::string there;
+    for (const auto& [key, item] : root.entries()) {
+      if (!key->is(Kind::kText) || !holds_parameters(std::string(key->text), *item)) continue;
+      if (key->text == entry_) return *item;
+      there += cat(there.empty() ? "\"" : ", \"", key->text, "\"");
+    }
+    throw Error(ErrorCode::kUsage, cat(where_, " has no entry \"", entry_, "\" with parameters",
+                                       there.empty() ? "" : cat("; it has ", there)));
+  }
+
   const Value& unwrap(const Value& root) {
     const Value* value = &root;
     for (int depth = 0; depth < 4; ++depth) {
@@ -92,7 +109,10 @@ class Walker {
       }
       if (!inner) return *value;
       for (const auto& [key, item] : entries) {
-        if (key->is(Kind::kText) && key->text != wrapper) skip(std::string(key->text), "beside the parameters");
+        if (key->is(Kind::kText) && key->text != wrapper) {
+          const bool copy = depth == 0 && holds_parameters(std::string(key->text), *item);
+          skip(std::string(key->text), cat("beside the parameters", copy ? ", " : "", copy ? kOtherCopy : ""));
+        }
       }
       value = inner;
     }
@@ -131,20 +151,25 @@ class Walker {
   TensorMaker& maker_;
   std::string where_;
   std::vector<std::string>* skipped_;
+  const std::string entry_;
   TensorFile result_;
   std::set<std::string> names_;
   size_t count_ = 0;
 };
 
 TensorFile read_zip(std::string_view bytes, TensorMaker& maker, const std::string& where,
-                    std::vector<std::string>* skipped) {
+                    std::vector<std::string>* skipped, const std::string& entry) {
   const auto entries = read_stored_zip(bytes, where);
   std::string folder;
   for (const auto& [name, content] : entries) {
     const size_t slash = name.find('/');
     if (slash != std::string::npos && name.substr(slash) == "/data.pkl") folder = name.substr(0, slash + 1);
   }
-  if (folder.empty()) throw Error(ErrorCode::kBadData, cat(where, ": a zip archive without data.pkl, not by torch.save"));
+  if (folder.empty()) {
+    throw Error(ErrorCode::kBadData, cat(where, " is a zip archive",
+                                         entries.empty() ? "" : cat(" (of \"", entries.begin()->first, "\"", entries.size() > 1 ? ", ..." : "", ")"),
+                                         " that torch.save did not write (it has no data.pkl); unpack it first"));
+  }
   if (entries.count(folder + "constants.pkl")) {
     throw Error(ErrorCode::kBadData, cat(where, ": a TorchScript program; save its state_dict() with torch.save instead"));
   }
@@ -157,12 +182,12 @@ TensorFile read_zip(std::string_view bytes, TensorMaker& maker, const std::strin
     if (name.compare(0, data.size(), data) == 0) maker.add_storage(name.substr(data.size()), content);
   }
   const Pickle pickle(entries.at(folder + "data.pkl"), where);
-  return Walker(maker, where, skipped).walk(pickle.root());
+  return Walker(maker, where, skipped, entry).walk(pickle.root());
 }
 
 // Five pickles (magic, protocol, system, content, storage keys), then per key an int64 count and the elements.
 TensorFile read_legacy(std::string_view bytes, TensorMaker& maker, const std::string& where,
-                       std::vector<std::string>* skipped) {
+                       std::vector<std::string>* skipped, const std::string& entry) {
   const auto next = [&] {
     auto pickle = std::make_unique<Pickle>(bytes, where);
     bytes.remove_prefix(pickle->consumed());
@@ -191,23 +216,25 @@ TensorFile read_legacy(std::string_view bytes, TensorMaker& maker, const std::st
     maker.add_storage(type->first, bytes.substr(sizeof count, size));
     bytes.remove_prefix(sizeof count + size);
   }
-  return Walker(maker, where, skipped).walk(content->root());
+  return Walker(maker, where, skipped, entry).walk(content->root());
 }
 
 }  // namespace
 
-TensorFile read_torch_file(const std::string& path, std::vector<std::string>* skipped) {
+TensorFile read_torch_file(const std::string& path, std::vector<std::string>* skipped, const std::string& entry) {
   const auto file = MappedFile::open(path);
   const std::string where = cat("\"", path, "\"");
   const std::string_view bytes(reinterpret_cast<const char*>(file->data()), file->size());
   TensorMaker maker(file, file->size(), where);
-  if (bytes.substr(0, 4) == "PK\x03\x04") return read_zip(bytes, maker, where, skipped);
+  if (bytes.substr(0, 4) == "PK\x03\x04") return read_zip(bytes, maker, where, skipped, entry);
+  const std::string kind = foreign_kind(bytes);
+  if (!kind.empty()) throw Error(ErrorCode::kBadData, cat(where, " is ", kind));
   if (bytes.empty() || static_cast<uint8_t>(bytes[0]) != 0x80) {
     throw Error(ErrorCode::kBadData, cat(where, ": neither a torch.save file nor a pickle of protocol 2 to 5"));
   }
   const Pickle first(bytes, where);
-  if (first.root().text == kLegacyMagic) return read_legacy(bytes, maker, where, skipped);
-  return Walker(maker, where, skipped).walk(first.root());
+  if (first.root().text == kLegacyMagic) return read_legacy(bytes, maker, where, skipped, entry);
+  return Walker(maker, where, skipped, entry).walk(first.root());
 }
 
 }  // namespace iuq::io

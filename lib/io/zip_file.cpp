@@ -74,7 +74,7 @@ class Zip {
     const auto method = get<uint16_t>(head, 10);
     uint64_t packed = get<uint32_t>(head, 20), size = get<uint32_t>(head, 24), local = get<uint32_t>(head, 42);
     if (flags & 1) fail(cat("entry \"", name, "\" is encrypted"));
-    if (method != 0) fail(cat("entry \"", name, "\" is compressed; torch.save stores entries"));
+    if (method != 0) fail(cat("entry \"", name, "\" is compressed, which torch.save never does; another archive? Unpack it first"));
     read_zip64(extra, size, packed, local);
     if (packed != size) fail(cat("entry \"", name, "\" is stored with two different sizes"));
     const std::string_view start = part(local, kLocalSize);

@@ -4,11 +4,14 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "lib/base/config.h"
 #include "lib/base/error.h"
 #include "lib/base/log.h"
+#include "lib/base/nearest.h"
 #include "lib/data/annotations.h"
 #include "lib/io/provenance.h"
 #include "lib/io/safetensors.h"
@@ -83,30 +86,101 @@ bool starts_with_any(const std::string& name, const std::vector<std::string>& pr
   return std::any_of(prefixes.begin(), prefixes.end(), [&](const auto& prefix) { return name.starts_with(prefix); });
 }
 
+// The start of `name` that has as many dots as `like`.
+std::string start_like(const std::string& name, const std::string& like) {
+  const auto dots = std::count(like.begin(), like.end(), '.');
+  size_t at = name.find('.');
+  for (int64_t n = 0; n < dots && at != std::string::npos; ++n) at = name.find('.', at + 1);
+  return name.substr(0, at);
+}
+
+// A prefix that fits nothing is a slip, and what it was to skip would be filled.
+void check_skipped(const State& state, const io::TensorFile& file, const std::string& path,
+                   const std::vector<std::string>& skip) {
+  std::vector<std::string> names;
+  for (const auto& [name, tensor] : state) names.push_back(name);
+  for (const auto& [name, data] : file.tensors) names.push_back(name);
+  for (const std::string& prefix : skip) {
+    const auto fits = [&](const std::string& name) { return name.starts_with(prefix); };
+    if (std::any_of(names.begin(), names.end(), fits)) continue;
+    std::set<std::string> starts;
+    for (const std::string& name : names) starts.insert(start_like(name, prefix));
+    const std::vector<std::string> near = nearest(prefix, {starts.begin(), starts.end()}, 3);
+    throw Error(ErrorCode::kConfig, cat("config: \"train.skip_weights\" has \"", prefix, "\", but no tensor of \"", path,
+                                        "\" or of this segmenter begins with it; near: ", listed(near)));
+  }
+}
+
+// Whether `name` is a layer over classes, and `shape` that of another number of them.
+class ClassLayers {
+ public:
+  ClassLayers(const json* model, const State& state) : model_(model), state_(state) {}
+
+  bool accept(const std::string& name, const std::vector<int64_t>& shape, const at::Tensor& wanted) {
+    if (!model_ || static_cast<int64_t>(shape.size()) != wanted.dim()) return false;
+    if (!probed_) probe();
+    const auto it = axes_.find(name);
+    if (it == axes_.end()) return false;
+    for (int64_t d = 0; d < wanted.dim(); ++d) {
+      if (d != it->second && shape[static_cast<size_t>(d)] != wanted.size(d)) return false;
+    }
+    return true;
+  }
+
+ private:
+  // The axes whose length follows the number of classes: those in which models of 1 and 2 classes differ.
+  void probe() {
+    probed_ = true;
+    const State one = state_of(*make_segmenter(*model_, 1, /*seed=*/0));
+    const State two = state_of(*make_segmenter(*model_, 2, /*seed=*/0));
+    IUQ_ASSERT(one.size() == two.size() && one.size() == state_.size());
+    for (size_t i = 0; i < one.size(); ++i) {
+      for (int64_t d = 0; d < one[i].second.dim(); ++d) {
+        if (one[i].second.size(d) != two[i].second.size(d)) axes_[one[i].first] = d;
+      }
+    }
+  }
+
+  const json* model_;
+  const State& state_;
+  bool probed_ = false;
+  std::map<std::string, int64_t> axes_;
+};
+
 // Copies the tensors of `file` into the segmenter once all of them fit; returns the names without a tensor.
 std::vector<std::string> fill(Segmenter& segmenter, const io::TensorFile& file, const std::string& path,
-                              const std::vector<std::string>& skip) {
+                              const LoadOptions& options) {
   const State state = state_of(segmenter);
   std::vector<std::pair<at::Tensor, const io::TensorData*>> copies;
   std::vector<bool> filled(state.size(), false);
   size_t resized = 0;
+  ClassLayers class_layers(options.new_classes, state);
+  std::vector<std::string> anew;
+  check_skipped(state, file, path, options.skip);
   for (const auto& [name, data] : file.tensors) {
-    if (starts_with_any(name, skip)) continue;
+    if (starts_with_any(name, options.skip)) continue;
     const auto it = target_of(state, name, segmenter.backbone_prefix());
     if (it == state.end()) {
       bad(path, cat("tensor \"", name, "\" has no place in this segmenter; check \"model\" in the config, and pass "
                     "weights of other projects through iuq-convert first"));
     }
-    if (starts_with_any(it->first, skip)) continue;
+    if (starts_with_any(it->first, options.skip)) continue;
     const bool fits = it->second.sizes() == at::IntArrayRef(data.shape);
     if (!fits && !is_other_window(name, data, it->second)) {
       std::ostringstream wanted;
       wanted << it->second.sizes();
+      if (class_layers.accept(it->first, data.shape, it->second)) {
+        anew.push_back(cat("\"", it->first, "\" (", io::describe(data), " there, ", wanted.str(), " here)"));
+        continue;
+      }
       bad(path, cat("tensor \"", name, "\" is ", io::describe(data), ", this segmenter wants ", wanted.str()));
     }
     resized += fits ? 0 : 1;
     copies.emplace_back(it->second, &data);
     filled[static_cast<size_t>(it - state.begin())] = true;
+  }
+  if (!anew.empty()) {
+    log::warning(cat("\"", path, "\" is of another number of classes; these class layers start anew: ", listed(anew)));
   }
   const torch::NoGradGuard guard;
   for (auto& [target, data] : copies) copy(target, *data);
@@ -199,7 +273,7 @@ Checkpoint assemble_checkpoint(const std::string& path, const json& model, const
   Checkpoint checkpoint{nullptr, effective_model_config(model), input, categories, weights_provenance(path), {}};
   checkpoint.segmenter = make_segmenter(checkpoint.model, static_cast<int64_t>(categories.size()), /*seed=*/0);
   check_strides(path, checkpoint.model);
-  require_all(path, load_weights(*checkpoint.segmenter, path, {}, checkpoint.input));
+  require_all(path, load_weights(*checkpoint.segmenter, path, LoadOptions(), checkpoint.input));
   io::check_provenance(checkpoint.provenance, path);
   finish(checkpoint, io::read_safetensors(path), path);
   return checkpoint;
@@ -225,13 +299,13 @@ Checkpoint load_checkpoint(const std::string& path) {
     if (e.code() != ErrorCode::kConfig) throw;
     bad(path, e.what());  // the file's metadata is wrong, not the user's config
   }
-  require_all(path, fill(*checkpoint.segmenter, file, path, {}));
+  require_all(path, fill(*checkpoint.segmenter, file, path, LoadOptions()));
   finish(checkpoint, file, path);
   return checkpoint;
 }
 
-std::vector<std::string> load_weights(Segmenter& segmenter, const std::string& path,
-                                      const std::vector<std::string>& skip, view::InputConfig& input) {
+std::vector<std::string> load_weights(Segmenter& segmenter, const std::string& path, const LoadOptions& options,
+                                      view::InputConfig& input) {
   const io::TensorFile file = io::read_safetensors(path);
   const json preprocessing = metadata_json(file, path, "preprocessing");
   if (preprocessing.is_null()) {
@@ -239,8 +313,8 @@ std::vector<std::string> load_weights(Segmenter& segmenter, const std::string& p
   }
   view::InputConfig taken = input;
   view::take_preprocessing(taken, preprocessing, path);
-  check_backbone(segmenter, file, path, skip);
-  auto missing = fill(segmenter, file, path, skip);
+  check_backbone(segmenter, file, path, options.skip);
+  auto missing = fill(segmenter, file, path, options);
   input = taken;
   return missing;
 }

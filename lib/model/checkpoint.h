@@ -36,14 +36,22 @@ void save_checkpoint(const std::string& path, const Segmenter& segmenter, const 
                      const view::InputConfig& input, const std::vector<data::Category>& categories,
                      const nlohmann::json& provenance);
 
-/// Fills `segmenter` from converted weights that may hold only a part (a backbone), or from a checkpoint. Tensors whose
-/// name starts with one of `skip` stay as they are (a class layer for other categories). A backbone finds its place under
-/// any prefix, and tables of relative positions for another window are resized. Takes the preprocessing the weights were
+/// How weights are taken that were made for something else.
+struct LoadOptions {
+  std::vector<std::string> skip;  // tensors whose name starts with one of these stay as they are
+  /// Section "model" when the class layers may be of another number of classes: then these, and only these, stay as they are,
+  /// with a warning that names them. Null: every tensor must fit.
+  const nlohmann::json* new_classes = nullptr;
+};
+
+/// Fills `segmenter` from converted weights that may hold only a part (a backbone), or from a checkpoint. A backbone finds its
+/// place under any prefix, and tables of relative positions for another window are resized. Takes the preprocessing the weights were
 /// made for into `input`. Returns the names that were not filled. Nothing changes when it throws.
 /// Error(kBadData) for a tensor of the wrong shape or one that the segmenter does not have, for a backbone that is not whole,
-/// and for weights that do not state their preprocessing.
-std::vector<std::string> load_weights(Segmenter& segmenter, const std::string& path,
-                                      const std::vector<std::string>& skip, view::InputConfig& input);
+/// and for weights that do not state their preprocessing. Error(kConfig) for a prefix to skip that fits nothing, with near
+/// names.
+std::vector<std::string> load_weights(Segmenter& segmenter, const std::string& path, const LoadOptions& options,
+                                      view::InputConfig& input);
 /// Error(kBadData) if the weights were made for strides in another place of the bottlenecks than section "model" says: that
 /// fits in shape, and costs AP without a word (models of the MSRA/Caffe kind).
 void check_strides(const std::string& path, const nlohmann::json& model);

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "lib/base/config.h"
 #include "lib/base/error.h"
 #include "lib/base/log.h"
 #include "lib/io/atomic_file.h"
@@ -33,6 +34,8 @@ std::vector<std::string> checkpoints_in(const std::string& folder) {
   return found;
 }
 
+std::string inputs_path(const std::string& folder) { return folder + "/inputs.json"; }
+
 // The digest of the run that left something unfinished here, or "".
 std::string unfinished_digest(const std::string& folder) {
   const auto checkpoints = checkpoints_in(folder + "/checkpoints");
@@ -47,6 +50,15 @@ std::string unfinished_digest(const std::string& folder) {
   }
 }
 
+// Of the run that left the checkpoint; null when its model cannot be read, which is said when it is loaded.
+nlohmann::json provenance_in(const std::string& checkpoint) {
+  try {
+    return model::weights_provenance(checkpoint + "/model.safetensors");
+  } catch (const Error&) {
+    return nullptr;
+  }
+}
+
 }  // namespace
 
 RunFolder::RunFolder(std::string path) : path_(std::move(path)) {}
@@ -58,27 +70,57 @@ void RunFolder::lock() {
   if (!lock_) lock_ = std::make_shared<io::FolderLock>(path_);
 }
 
-bool RunFolder::prepare(const io::Provenance& provenance, bool resume, bool force) {
+bool RunFolder::prepare(const io::Provenance& provenance, const RunInputs& inputs, bool resume, bool force,
+                        bool accept_changes) {
+  inputs_ = inputs;
   if (io::exists(path_)) lock();
   if (force) {
     std::error_code error;
-    for (const std::string& old : {model_path(), metrics_path(), path_ + "/checkpoints"}) fs::remove_all(old, error);
+    for (const std::string& old : {model_path(), metrics_path(), path_ + "/checkpoints", inputs_path(path_)}) {
+      fs::remove_all(old, error);
+    }
   }
   if (io::exists(model_path()) &&
       io::is_up_to_date(model_path(), model::weights_provenance(model_path()), provenance, force)) {
     return true;
   }
+  check_unfinished(provenance, resume, accept_changes);
+  return false;
+}
+
+void RunFolder::check_unfinished(const io::Provenance& provenance, bool resume, bool accept_changes) {
   const std::string unfinished = unfinished_digest(path_);
-  if (!unfinished.empty() && unfinished != provenance.digest()) {
-    throw Error(ErrorCode::kCannotCreate,
-                cat("\"", path_, "\" holds an unfinished run of another config or other inputs; choose another --output, "
-                    "or pass --force to drop it"));
+  if (unfinished.empty()) return;
+  const nlohmann::json before = provenance_in(*latest_checkpoint());
+  const std::optional<RunInputs> begun_with = RunInputs::read(inputs_path(path_));
+  std::string why;
+  bool same_run = unfinished == provenance.digest() ||
+                  (before.is_object() && differ_in_data_alone(before, provenance.to_json(), why));
+  if (begun_with && begun_with->categories != inputs_.categories) {
+    same_run = false;
+    why = "the categories are other ones";
   }
-  if (!unfinished.empty() && !resume) {
+  if (!same_run) {
+    throw Error(ErrorCode::kCannotCreate,
+                cat("\"", path_, "\" holds an unfinished run of another config or other inputs",
+                    why.empty() ? "" : cat(" (", why, ")"), "; choose another --output, or pass --force to drop it"));
+  }
+  std::vector<std::string> changes;
+  if (begun_with) changes = begun_with->changes_to(inputs_);
+  if (changes.empty() && unfinished != provenance.digest()) changes = {"the annotations are another file"};
+  if (!resume) {
     throw Error(ErrorCode::kCannotCreate,
                 cat("\"", path_, "\" holds an unfinished run; pass --resume to go on, or --force to start again"));
   }
-  return false;
+  if (before.is_object()) accepted_ = before.at("entries").back().value("accepted_changes", nlohmann::json::array());
+  if (changes.empty()) return;
+  if (!accept_changes) {
+    throw Error(ErrorCode::kCannotCreate,
+                cat("\"", path_, "\" holds an unfinished run, since whose start ", listed(changes),
+                    "; pass --accept-changes to go on with what is there now, or --force to start again"));
+  }
+  log::warning(cat("going on although since the start of the run ", listed(changes)));
+  accepted_.push_back({{"digest", unfinished}, {"changes", listed(changes)}});
 }
 
 void RunFolder::begin() {
@@ -110,6 +152,8 @@ void RunFolder::save_checkpoint(int64_t step, int64_t keep, const std::function<
     fs::remove_all(temp_path, error);
     throw;
   }
+  // The run goes on from here with these, whatever it was begun with.
+  if (!std::exchange(inputs_written_, true)) inputs_.write(inputs_path(path_));
   io::write_text(temp_path + "/DONE", "");
   fs::remove_all(final_path, error);
   fs::rename(temp_path, final_path, error);

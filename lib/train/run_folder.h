@@ -3,9 +3,11 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <nlohmann/json_fwd.hpp>
+#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
+
+#include "lib/train/run_inputs.h"
 
 namespace iuq::io {
 class FolderLock;
@@ -17,6 +19,7 @@ namespace iuq::train {
 /// The folder of one training run:
 ///   model.safetensors   the result, there once the run is complete
 ///   metrics.jsonl       a line every train.log_every steps
+///   inputs.json         which images and annotations, to tell what has changed when a run is resumed; see RunInputs
 ///   checkpoints/step-00001000/{model.safetensors,state.safetensors,state.json,DONE}   the newest few; see State
 class RunFolder {
  public:
@@ -24,8 +27,11 @@ class RunFolder {
 
   /// Looks at what is there. True: complete and of this digest. Error(kCannotCreate) if it is a run of another digest,
   /// or an unfinished one and neither `resume` nor `force` was given, or another process works there. With `force` old
-  /// content is removed.
-  bool prepare(const io::Provenance& provenance, bool resume, bool force);
+  /// content is removed. An unfinished run whose annotations or images have changed since it began is refused with what has
+  /// changed, or resumed with a warning when `accept_changes`.
+  bool prepare(const io::Provenance& provenance, const RunInputs& inputs, bool resume, bool force, bool accept_changes);
+  /// What was accepted since the run began, oldest first: [{"digest": of the run before, "changes": text}].
+  const nlohmann::json& accepted() const { return accepted_; }
   /// Makes the folder, the first time it is called. To be called when the first batch is there, so that a run that cannot
   /// start leaves nothing.
   void begin();
@@ -42,11 +48,15 @@ class RunFolder {
   std::string metrics_path() const;
 
  private:
+  void check_unfinished(const io::Provenance& provenance, bool resume, bool accept_changes);
   void lock();  // nobody else may work here; Error(kCannotCreate)
 
   std::string path_;
   std::shared_ptr<io::FolderLock> lock_;
   bool begun_ = false;
+  RunInputs inputs_;
+  bool inputs_written_ = false;
+  nlohmann::json accepted_ = nlohmann::json::array();
 };
 
 }  // namespace iuq::train

@@ -9,6 +9,7 @@
 #include "lib/cache/cache_features.h"
 #include "lib/cache/feature_store.h"
 #include "lib/data/annotations.h"
+#include "lib/data/image_check.h"
 #include "lib/io/atomic_file.h"
 #include "lib/io/provenance.h"
 #include "lib/io/safetensors.h"
@@ -32,9 +33,11 @@ namespace {
 
 using nlohmann::json;
 
-io::Provenance provenance_of(const TrainJob& job, const cache::FeatureStore* store, const uniq::Negatives* negatives) {
+io::Provenance provenance_of(const TrainJob& job, const cache::FeatureStore* store, const uniq::Negatives* negatives,
+                             const data::UsableImages& usable) {
   json config = {{"train", job.train}, {"uniq", job.uniq}, {"view", job.view}, {"input", job.input},
                  {"model", job.model}, {"seed", job.seed}, {"source", store ? "features" : "images"}};
+  if (!usable.left.empty()) config["left_out"] = usable.left_out();
   io::Provenance provenance("iuq-train", config);
   provenance.add_file("annotations", job.annotations);
   if (!job.weights.empty()) {
@@ -80,8 +83,10 @@ MetricsWindow window_of(const SavedPart& saved) {
 /// One run, put together: what the step needs, what a checkpoint keeps, and what happens every so many steps.
 class Trainer {
  public:
-  Trainer(const TrainJob& job, const data::Dataset& dataset, std::shared_ptr<const cache::FeatureStore> store,
-          std::shared_ptr<const uniq::Negatives> negatives, const io::Provenance& provenance, RunFolder& folder);
+  /// `images`: indices of those to train on.
+  Trainer(const TrainJob& job, const data::Dataset& dataset, std::vector<int64_t> images,
+          std::shared_ptr<const cache::FeatureStore> store, std::shared_ptr<const uniq::Negatives> negatives,
+          const io::Provenance& provenance, RunFolder& folder);
   void run();
 
  private:
@@ -96,6 +101,7 @@ class Trainer {
 
   const TrainJob& job_;
   const data::Dataset& dataset_;
+  const std::vector<int64_t> images_;
   std::shared_ptr<const cache::FeatureStore> store_;
   std::shared_ptr<const uniq::Negatives> negatives_;
   json provenance_;
@@ -110,10 +116,12 @@ class Trainer {
   State state_;
 };
 
-Trainer::Trainer(const TrainJob& job, const data::Dataset& dataset, std::shared_ptr<const cache::FeatureStore> store,
-                 std::shared_ptr<const uniq::Negatives> negatives, const io::Provenance& provenance, RunFolder& folder)
-    : job_(job), dataset_(dataset), store_(std::move(store)), negatives_(std::move(negatives)),
+Trainer::Trainer(const TrainJob& job, const data::Dataset& dataset, std::vector<int64_t> images,
+                 std::shared_ptr<const cache::FeatureStore> store, std::shared_ptr<const uniq::Negatives> negatives,
+                 const io::Provenance& provenance, RunFolder& folder)
+    : job_(job), dataset_(dataset), images_(std::move(images)), store_(std::move(store)), negatives_(std::move(negatives)),
       provenance_(provenance.to_json()), folder_(folder), input_(job.input) {
+  if (!folder.accepted().empty()) provenance_.at("entries").back()["accepted_changes"] = folder.accepted();
   segmenter_ = model::make_segmenter(job.model, static_cast<int64_t>(dataset.categories().size()), job.seed);
   load_initial_weights();
   if (store_) freeze_backbone();
@@ -134,7 +142,7 @@ Trainer::Trainer(const TrainJob& job, const data::Dataset& dataset, std::shared_
 void Trainer::load_initial_weights() {
   if (job_.weights.empty()) return;
   model::check_strides(job_.weights, job_.model);
-  const auto missing = model::load_weights(*segmenter_, job_.weights, job_.train.skip_weights, input_);
+  const auto missing = model::load_weights(*segmenter_, job_.weights, {job_.train.skip_weights, &job_.model}, input_);
   log::info(cat("weights: \"", job_.weights, "\", ", missing.size(), " tensors stay at their random start",
                 missing.empty() ? "" : cat(" (first: ", missing.front(), ")")));
 }
@@ -163,7 +171,7 @@ StateFile Trainer::model_file() {
           .write = [this](const std::string& path) { write_model(path); },
           .read =
               [this](const std::string& path) {
-                const auto missing = model::load_weights(*segmenter_, path, {}, input_);
+                const auto missing = model::load_weights(*segmenter_, path, model::LoadOptions(), input_);
                 if (missing.empty()) return;
                 throw Error(ErrorCode::kBadData, cat("\"", path, "\": tensor \"", missing.front(), "\" is missing"));
               }};
@@ -190,10 +198,10 @@ void Trainer::list_state() {
 }
 
 BatchPlan Trainer::plan(const BatchSource& source) const {
-  const std::vector<int64_t> images = images_of(job_, dataset_);
+  IUQ_ASSERT(!images_.empty());
   HardScenes hard;
   if (negatives_ && job_.uniq.batching == "mined") hard = hard_scenes(*negatives_, dataset_);
-  data::EpochSampler sampler(images, job_.seed, data::repeat_factors(dataset_, images, job_.train.repeat_threshold));
+  data::EpochSampler sampler(images_, job_.seed, data::repeat_factors(dataset_, images_, job_.train.repeat_threshold));
   return BatchPlan(std::move(sampler), [&source](int64_t image) { return source.bucket_of(image); },
                    job_.train.pairs ? job_.train.batch / 2 : job_.train.batch, std::move(hard));
 }
@@ -298,19 +306,22 @@ bool train(const TrainJob& job, const std::string& output, bool resume, bool for
   if (!job.features.empty()) store = std::make_shared<cache::FeatureStore>(cache::FeatureStore::open(job.features));
   std::shared_ptr<const uniq::Negatives> negatives;
   if (!job.negatives.empty()) negatives = std::make_shared<uniq::Negatives>(uniq::Negatives::load(job.negatives));
-  const io::Provenance provenance = provenance_of(job, store.get(), negatives.get());
+  const std::vector<int64_t> wanted = images_of(job, dataset);
+  const data::UsableImages usable = store ? store->usable_images(dataset, wanted, job.max_errors)
+                                          : data::usable_images(dataset, job.images, wanted, job.max_errors, job.threads);
+  const io::Provenance provenance = provenance_of(job, store.get(), negatives.get(), usable);
   if (store) store->warn_of_other_annotations(provenance.to_json());
   if (negatives) check_negatives(*negatives, provenance, job);
   RunFolder folder(output);
-  const size_t image_count = images_of(job, dataset).size();
+  const RunInputs inputs = RunInputs::of(dataset, usable.images, store ? "" : job.images, job.threads);
   if (dry_run) {
-    if (!force && folder.prepare(provenance, resume, force)) return false;
-    log::info(cat("would train ", job.train.steps, " steps of ", job.train.batch, " images on ", image_count,
+    if (!force && folder.prepare(provenance, inputs, resume, force, job.accept_changes)) return false;
+    log::info(cat("would train ", job.train.steps, " steps of ", job.train.batch, " images on ", usable.images.size(),
                   " images into \"", output, "\"; digest ", provenance.digest()));
     return true;
   }
-  if (folder.prepare(provenance, resume, force)) return false;
-  Trainer(job, dataset, store, negatives, provenance, folder).run();
+  if (folder.prepare(provenance, inputs, resume, force, job.accept_changes)) return false;
+  Trainer(job, dataset, usable.images, store, negatives, provenance, folder).run();
   return true;
 }
 

@@ -32,6 +32,8 @@ struct TrainJob {
   c10::Device device = c10::kCPU;
   int threads = 1;
   int64_t diagnose_every = 0;  // steps between two diagnoses, whose lines go to metrics.jsonl; 0: none. Changes no number
+  bool accept_changes = false;            // go on with a run although annotations or images have changed since it began
+  int64_t max_errors = 0;                 // images that may be left out as they cannot be read
   std::function<bool()> stop = stop_requested;  // asked after each step whether to stop there, to go on with `resume`
 };
 

@@ -52,6 +52,7 @@ std::vector<QueryBlock> cut_blocks(const MineJob& job) {
   };
   const auto& images = job.dataset.images();
   for (size_t i = 0; i < images.size(); ++i) {
+    if (!job.store.has(images[i].id)) continue;  // left out of the cache
     indices.push_back(static_cast<int64_t>(i));
     instances += images[i].count;
     if (instances >= kInstancesPerBlock) close();
@@ -63,7 +64,10 @@ std::vector<QueryBlock> cut_blocks(const MineJob& job) {
 class Miner {
  public:
   explicit Miner(const MineJob& job) : job_(job), blocks_(cut_blocks(job)) {
-    int64_t images = std::ssize(job.dataset.images());
+    for (const int64_t i : data::all_images(job.dataset)) {
+      if (job.store.has(job.dataset.images()[static_cast<size_t>(i)].id)) cached_.push_back(i);
+    }
+    int64_t images = std::ssize(cached_);
     for (const QueryBlock& block : blocks_) images += std::ssize(block.indices);
     progress_.emplace(images, "image");
   }
@@ -119,9 +123,7 @@ class Miner {
   }
 
   void stream_pixels() {
-    std::vector<int64_t> all(job_.dataset.images().size());
-    for (size_t i = 0; i < all.size(); ++i) all[i] = static_cast<int64_t>(i);
-    ImageStream stream(job_, all);
+    ImageStream stream(job_, cached_);
     PixelBlock pixels;
     while (const auto image = stream.next()) {
       gather(*image, pixels);
@@ -257,6 +259,7 @@ class Miner {
 
   const MineJob& job_;
   std::vector<QueryBlock> blocks_;
+  std::vector<int64_t> cached_;  // images of the dataset that the cache has
   std::optional<Progress> progress_;
   int64_t done_ = 0;
 };
@@ -276,12 +279,7 @@ ConfigFields MineConfig::fields() {
 void MineConfig::check() const { check_ranges(*this); }
 
 void check_mine_job(const MineJob& job) {
-  for (const auto& image : job.dataset.images()) {
-    if (!job.store.has(image.id)) {
-      throw Error(ErrorCode::kBadData, cat("the cache has no features of image ", image.id, " of \"",
-                                           job.dataset.path(), "\"; it was made from other annotations"));
-    }
-  }
+  job.store.usable_images(job.dataset, data::all_images(job.dataset), job.max_errors);
   if (cache::weights_digest(job.segmenter, job.segmenter.backbone_prefix()) != job.store.backbone_digest()) {
     throw Error(ErrorCode::kBadData, "the cache was made with another backbone than the model has; cache again with "
                                      "this model, or mine with a model that was trained on this cache");
@@ -290,7 +288,6 @@ void check_mine_job(const MineJob& job) {
 
 NegativesTable mine_negatives(const MineJob& job) {
   const at::NoGradGuard no_grad;
-  check_mine_job(job);
   return Miner(job).run();
 }
 

@@ -38,9 +38,10 @@ struct MineJob {
   uint64_t seed = 0;                 // stream (seed, "mine", instance id) when pixels_per_instance is set
   c10::Device device = c10::kCPU;
   Shard shard;                       // of the queries; all pixels are looked at by every shard
+  int64_t max_errors = 0;            // images that may be absent from the cache, as iuq-cache left them out
 };
 
-/// Error(kBadData) unless cache, segmenter and dataset belong together.
+/// Warns of images that the cache left out. Error(kBadData) unless cache, segmenter and dataset belong together.
 void check_mine_job(const MineJob& job);
 
 /// Exact hard negatives: each instance's best-scoring query against the instance pixels of all other images, with the

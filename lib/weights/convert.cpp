@@ -6,13 +6,15 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
+#include "lib/base/config.h"
 #include "lib/base/error.h"
 #include "lib/io/atomic_file.h"
-#include "lib/io/mapped_file.h"
 #include "lib/io/safetensors.h"
 #include "lib/io/torch_file.h"
 #include "lib/weights/change.h"
 #include "lib/weights/complete.h"
+#include "lib/weights/read_weights.h"
+#include "lib/weights/unwrap.h"
 
 namespace iuq::weights {
 namespace {
@@ -24,6 +26,15 @@ json preprocessing_json(Preprocessing which) {
     return {{"order", "RGB"}, {"mean", {123.675, 116.28, 103.53}}, {"std", {58.395, 57.12, 57.375}}};
   }
   return {{"order", "BGR"}, {"mean", {103.53, 116.28, 123.675}}, {"std", {1.0, 1.0, 1.0}}};
+}
+
+// Entries of a torch.save file that hold other copies of the parameters, out of the lines of what was left out.
+std::vector<std::string> copies_in(const std::vector<std::string>& skipped) {
+  std::vector<std::string> copies;
+  for (const std::string& line : skipped) {
+    if (line.ends_with(io::kOtherCopy)) copies.push_back(line.substr(0, line.find(": ")));
+  }
+  return copies;
 }
 
 bool is_near(const io::TensorData* tensor, const json& values) {
@@ -147,28 +158,45 @@ void rename_back(Conversion& conversion, const std::string& family, const std::s
   conversion.map.lines = compose(conversion.map.lines, back.lines);
 }
 
-}  // namespace
-
-io::TensorFile read_weights(const std::string& path, std::vector<std::string>* skipped) {
-  bool is_safetensors = ends_with(path, ".safetensors");
-  {
-    const auto file = io::MappedFile::open(path);
-    uint64_t length = 0;
-    if (file->size() > sizeof length) {
-      std::memcpy(&length, file->data(), sizeof length);
-      is_safetensors = is_safetensors || (length < file->size() && file->data()[sizeof length] == std::byte{'{'});
-    }
-  }
-  return is_safetensors ? io::read_safetensors(path) : io::read_torch_file(path, skipped);
+// With "ema_state_dict.module" the entry "ema_state_dict" of a torch.save file is read, and `prefix` becomes "module". Without such an
+// entry the prefix is one of names.
+io::TensorFile read_chosen(const std::string& path, std::string& prefix, std::vector<std::string>& skipped) {
+  io::TensorFile whole = read_weights(path, &skipped);
+  const std::string entry = prefix.substr(0, prefix.find('.'));
+  const std::vector<std::string> copies = copies_in(skipped);
+  if (std::find(copies.begin(), copies.end(), entry) == copies.end()) return whole;
+  prefix.erase(0, std::min(entry.size() + 1, prefix.size()));
+  skipped.clear();
+  return read_weights(path, &skipped, entry);
 }
+
+// Lines of the map get the names that the file has, and those that were left out a line each.
+void restore_sources(Conversion& conversion, const Unwrapped& unwrapped) {
+  std::map<std::string, std::string> source_of;
+  for (size_t i = 0; i < unwrapped.sources.size(); ++i) source_of[unwrapped.file.tensors[i].first] = unwrapped.sources[i];
+  for (Renamed& line : conversion.map.lines) line.source = source_of.at(line.source);
+  for (const std::string& name : unwrapped.left_out) conversion.map.lines.push_back({name, ""});
+}
+
+}  // namespace
 
 Conversion convert(const std::string& path, const ConvertOptions& options) {
   Conversion result;
   const std::string where = cat("\"", path, "\"");
-  const io::TensorFile source = read_weights(path, &result.skipped);
+  std::string prefix = options.prefix;
+  const io::TensorFile whole = read_chosen(path, prefix, result.skipped);
+  Unwrapped unwrapped = unwrap(whole, options.from, prefix, where);
+  const io::TensorFile& source = unwrapped.file;
+  result.copies = copies_in(result.skipped);
+  result.copies.insert(result.copies.end(), unwrapped.copies.begin(), unwrapped.copies.end());
   std::vector<std::string> names;
   for (const auto& [name, tensor] : source.tensors) names.push_back(name);
-  result.map = map_names(names, options.from, where);
+  try {
+    result.map = map_names(names, options.from, where);
+  } catch (const Error& e) {
+    if (e.code() != ErrorCode::kBadData || result.copies.empty()) throw;
+    throw e.with(cat("parts of it are known: choose with --prefix ", listed(result.copies)));
+  }
   result.naming = result.map.naming;
 
   const auto stated = source.metadata.find("preprocessing");
@@ -192,14 +220,17 @@ Conversion convert(const std::string& path, const ConvertOptions& options) {
   }
   std::sort(result.file.tensors.begin(), result.file.tensors.end(),
             [](const auto& a, const auto& b) { return a.first < b.first; });
+  restore_sources(result, unwrapped);
   return result;
 }
 
 io::Provenance convert_provenance(const std::string& path, const ConvertOptions& options) {
-  io::Provenance provenance("iuq-convert", {{"from", options.from}, {"to", options.to}, {"preprocessing", options.preprocessing}});
+  json config = {{"from", options.from}, {"to", options.to}, {"preprocessing", options.preprocessing}};
+  if (!options.prefix.empty()) config["prefix"] = options.prefix;
+  io::Provenance provenance("iuq-convert", config);
   const json earlier = written_provenance(path);
   if (earlier.is_null()) {
-    provenance.add_file("weights", path);
+    provenance.add_digest("weights", weights_digest(path));
   } else {
     provenance.add_artifact("weights", earlier, io::content_digest(io::read_safetensors(path)));
   }

@@ -13,6 +13,7 @@ struct ConvertOptions {
   std::string from = "auto";           // a family of namings, "iuq" or "auto"
   std::string to = "iuq";              // a family of namings or "iuq"
   std::string preprocessing = "auto";  // "rgb", "caffe-bgr", or "auto": by the file
+  std::string prefix;                  // which of several copies of a model to take, see unwrap()
   bool allow_unknown = false;          // do not insist on a preprocessing: for looking at the map only
 };
 
@@ -22,12 +23,11 @@ struct Conversion {
   NameMap map;                        // source name -> final name
   std::vector<std::string> filled;    // our names that the source lacks, with a constant value
   std::vector<std::string> skipped;   // what the reader left out: "name: why"
+  std::vector<std::string> copies;    // other copies of the model that ConvertOptions::prefix can choose
 };
 
-/// Reads a weights file of any kind by its content: safetensors, torch.save (zip or legacy), pickle of numpy arrays.
-io::TensorFile read_weights(const std::string& path, std::vector<std::string>* skipped);
-
-/// Reads, renames, joins and reorders, completes (complete.h) and checks. Every source name is used or listed as dropped.
+/// Reads (read_weights.h), takes off wrappers (unwrap.h), renames, joins and reorders, completes (complete.h) and checks. Every
+/// source name is used or listed as dropped.
 /// Errors: kUsage; kBadData naming the key and the shapes if tensors do not fit each other, or if it cannot be known which
 /// preprocessing the weights want.
 Conversion convert(const std::string& path, const ConvertOptions& options);

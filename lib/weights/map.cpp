@@ -15,13 +15,6 @@ void check_family(const std::string& family, bool with_auto) {
   throw Error(ErrorCode::kUsage, cat("no naming \"", family, "\"; use ", with_auto ? "auto, " : "", "iuq, ", listed(known)));
 }
 
-// "module." in front of every name comes from data-parallel training.
-std::string common_prefix(const std::vector<std::string>& names) {
-  const std::string prefix = "module.";
-  const bool all = std::all_of(names.begin(), names.end(), [&](const auto& name) { return name.rfind(prefix, 0) == 0; });
-  return all && !names.empty() ? prefix : "";
-}
-
 // Gives `line` its target; false if no rule fits.
 bool to_ours(const Naming& naming, const std::string& name, Renamed& line) {
   for (const Rule& rule : naming.rules) {
@@ -64,18 +57,27 @@ struct Attempt {
 Attempt attempt(const Naming& naming, const std::vector<std::string>& names) {
   Attempt result;
   result.map.naming = &naming;
-  const size_t skip = common_prefix(names).size();
   for (const std::string& name : names) {
-    const std::string bare = name.substr(skip);
     Renamed line{name, ""};
     // Drops come first: "bn1.num_batches_tracked" fits the rule of bn1 as well.
-    if (!is_dropped(naming, bare)) {
-      if (to_ours(naming, bare, line)) ++result.used;
+    if (!is_dropped(naming, name)) {
+      if (to_ours(naming, name, line)) ++result.used;
       else result.unknown.push_back(name);
     }
     result.map.lines.push_back(line);
   }
   return result;
+}
+
+Attempt best_attempt(const std::vector<std::string>& names, const std::string& family) {
+  const std::string wanted = family == "iuq" ? "detectron2" : family;
+  Attempt best;
+  for (const Naming& naming : namings()) {
+    if (wanted != "auto" && naming.family != wanted) continue;
+    Attempt one = attempt(naming, names);
+    if (one.used > best.used) best = std::move(one);
+  }
+  return best;
 }
 
 void check_unique(const NameMap& map, const std::string& where) {
@@ -100,15 +102,15 @@ std::vector<std::string> families() {
   return result;
 }
 
+Fit best_fit(const std::vector<std::string>& names, const std::string& family) {
+  check_family(family, true);
+  const Attempt best = best_attempt(names, family);
+  return {best.used, best.unknown.size()};
+}
+
 NameMap map_names(const std::vector<std::string>& names, const std::string& family, const std::string& where) {
   check_family(family, true);
-  const std::string wanted = family == "iuq" ? "detectron2" : family;
-  Attempt best;
-  for (const Naming& naming : namings()) {
-    if (wanted != "auto" && naming.family != wanted) continue;
-    Attempt one = attempt(naming, names);
-    if (one.used > best.used) best = std::move(one);
-  }
+  const Attempt best = best_attempt(names, family);
   if (best.used == 0) {
     throw Error(ErrorCode::kBadData, cat(where, ": none of its ", names.size(), " names (\"", names.empty() ? "" : names[0],
                                          "\", ...) belongs to a naming that is known: ", listed(families())));

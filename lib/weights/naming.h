@@ -38,6 +38,13 @@ struct NameMap {
   std::vector<Renamed> lines;  // in the order of the source names; one for each, three for one that is cut
 };
 
+/// How well names fit the naming of `family` ("auto": any) that knows the most of them.
+struct Fit {
+  size_t used = 0;     // names that have a place
+  size_t unknown = 0;  // names without one that are not known to carry nothing
+};
+Fit best_fit(const std::vector<std::string>& names, const std::string& family);
+
 /// `family`: one of families(), "iuq" (detectron2's spelling) or "auto".
 /// Error(kBadData), opening with `where`, if a name has no rule in the best naming, or two names become one.
 /// Error(kUsage) for an unknown family.

@@ -101,6 +101,10 @@ void Tool::offer(unsigned offers) {
     app_.add_option("--shard", shard_text_, "do the items with index % n == i only")->type_name("i/n");
   }
   if (offers & kResume) app_.add_flag("--resume", resume_, "go on where an interrupted run of the same config stopped");
+  if (offers & kMaxErrors) {
+    app_.add_option("--max-errors", max_errors_, "images that may be left out as they cannot be read (default 0)")
+        ->check(CLI::Range(int64_t{0}, INT64_MAX))->type_name("N");
+  }
   if (offers & kJson) app_.add_flag("--json", json_, "the report as one JSON object on stdout");
 }
 

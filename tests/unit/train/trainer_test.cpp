@@ -11,10 +11,12 @@
 #include "lib/io/atomic_file.h"
 #include "lib/io/json_file.h"
 #include "lib/io/safetensors.h"
+#include "lib/model/checkpoint.h"
 #include "lib/model/tensor_bridge.h"
 #include "tests/unit/train/support.h"
 
 using namespace iuq;
+using nlohmann::json;
 using test::contains;
 using test::read_bytes;
 using test::refusal;
@@ -151,6 +153,54 @@ TEST_CASE("train: a subset is of the images that there are, and not among mined 
   tiny.use_cache();
   tiny.job.train.images = 2;
   CHECK(contains(refusal(ErrorCode::kConfig, [&] { tiny.run("run"); }), "train.images"));
+}
+
+TEST_CASE("train: a mended or dropped image does not cost the run, once the change is accepted", "[train][property]") {
+  TinyRun tiny;
+  tiny.job.train.checkpoint_every = 2;
+  const std::string image = tiny.folder / "103.png", whole = read_bytes(image);
+  std::ofstream(image, std::ios::binary) << whole.substr(0, whole.size() / 2);
+  CHECK(contains(refusal(ErrorCode::kBadData, [&] { tiny.run("run"); }), "1 of 6 images cannot be used"));
+  tiny.job.max_errors = 1;
+  tiny.job.stop = stop_after(2);
+  refusal(ErrorCode::kInterrupted, [&] { tiny.run("run"); });
+  tiny.job.stop = [] { return false; };
+  std::ofstream(image, std::ios::binary) << whole;
+  CHECK(contains(refusal(ErrorCode::kCannotCreate, [&] { tiny.run("run", /*resume=*/true); }), "1 image is new (103)"));
+
+  // And now another one leaves the file of annotations.
+  json annotations = json::parse(read_bytes(tiny.job.annotations));
+  const auto drop = [](json& list, const char* key) {
+    json kept = json::array();
+    for (const json& item : list) {
+      if (item.at(key) != 106) kept.push_back(item);
+    }
+    list = kept;
+  };
+  drop(annotations["images"], "id");
+  drop(annotations["annotations"], "image_id");
+  std::ofstream(tiny.job.annotations) << annotations.dump();
+  const std::string said = refusal(ErrorCode::kCannotCreate, [&] { tiny.run("run", /*resume=*/true); });
+  CHECK(contains(said, "1 image is gone (106), 1 image is new (103)"));
+  CHECK(contains(said, "--accept-changes"));
+  tiny.job.accept_changes = true;
+  tiny.job.stop = stop_after(2);
+  refusal(ErrorCode::kInterrupted, [&] { tiny.run("run", /*resume=*/true); });
+  tiny.job.accept_changes = false;
+  tiny.job.stop = [] { return false; };
+  REQUIRE(tiny.run("run", /*resume=*/true));  // accepted once, it is the run's own
+  const json chain = model::weights_provenance(tiny.folder / "run/model.safetensors");
+  CHECK(chain.at("entries").back().at("accepted_changes").size() == 1);
+  CHECK_FALSE(tiny.run("run"));  // up to date
+
+  // Another config stays another run.
+  tiny.job.train.checkpoint_every = 2;
+  tiny.job.stop = stop_after(2);
+  refusal(ErrorCode::kInterrupted, [&] { tiny.run("other"); });
+  tiny.job.train.lr = 0.001;
+  tiny.job.accept_changes = true;
+  const std::string other = refusal(ErrorCode::kCannotCreate, [&] { tiny.run("other", /*resume=*/true); });
+  CHECK(contains(other, "the config differs at \"train.lr\""));
 }
 
 TEST_CASE("train: every part of the state is needed to go on as before", "[train][property]") {

@@ -1,0 +1,126 @@
+#include "lib/data/image_check.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <numeric>
+#include <optional>
+
+#include "lib/base/digest.h"
+#include "lib/base/log.h"
+#include "lib/base/parallel.h"
+#include "lib/data/annotations.h"
+#include "lib/data/image.h"
+#include "lib/data/image_header.h"
+#include "lib/io/atomic_file.h"
+
+namespace iuq::data {
+namespace {
+
+constexpr size_t kShown = 5;
+constexpr int kLookers = 8;  // at least: they wait for the disk, not for each other
+
+struct Finding {
+  ImageFinding finding;
+  bool fatal = true;
+};
+
+std::optional<Finding> look_at(const Dataset& dataset, const std::string& folder, int64_t index, bool decode) {
+  const Image& image = dataset.images()[static_cast<size_t>(index)];
+  const std::string path = io::join(folder, image.file_name);
+  try {
+    const ImageHeader header = image_header(path);
+    const bool odd = header.kind == FileKind::kJpeg && !header.complete;
+    const auto [height, width] = header.turned();
+    // Of a JPEG the turn is known. That of others may follow the pixels, so both ways may be right until it is read.
+    const bool straight = height == image.height && width == image.width;
+    const bool turned = height == image.width && width == image.height && header.kind != FileKind::kJpeg;
+    const bool read = odd || !header.complete || !(straight || turned) || (decode && header.kind != FileKind::kJpeg);
+    if (read) read_image(path, image.height, image.width);
+    if (!odd) return std::nullopt;
+    return Finding{{index, ErrorCode::kBadData, cat("image \"", path, "\" lacks its end marker")}, /*fatal=*/false};
+  } catch (const Error& e) {
+    return Finding{{index, e.code(), e.what()}, /*fatal=*/true};
+  }
+}
+
+std::string file_digest(const std::string& path) {
+  try {
+    return digest_of_file(path);
+  } catch (const Error&) {
+    return "missing";
+  }
+}
+
+// "(image 33)" behind each of the first few.
+std::string some(const Dataset& dataset, const std::vector<ImageFinding>& findings) {
+  std::string text;
+  for (size_t i = 0; i < std::min(findings.size(), kShown); ++i) {
+    const Image& image = dataset.images()[static_cast<size_t>(findings[i].image)];
+    text += cat(i == 0 ? "" : "; ", findings[i].what, " (image ", image.id, ")");
+  }
+  return findings.size() > kShown ? text + "; ..." : text;
+}
+
+}  // namespace
+
+ImageCheck check_images(const Dataset& dataset, const std::string& folder, const std::vector<int64_t>& indices, bool decode,
+                        int threads) {
+  std::vector<std::optional<Finding>> found(indices.size());
+  parallel_for(indices.size(), 64, std::max(threads, kLookers), [&](size_t begin, size_t end) {
+    for (size_t i = begin; i < end; ++i) found[i] = look_at(dataset, folder, indices[i], decode);
+  });
+  ImageCheck check;
+  check.looked_at = std::ssize(indices);
+  for (const auto& one : found) {
+    if (one) (one->fatal ? check.faults : check.warnings).push_back(one->finding);
+  }
+  return check;
+}
+
+nlohmann::json UsableImages::left_out() const {
+  nlohmann::json list = nlohmann::json::array();
+  for (const Left& one : left) list.push_back({{"id", one.id}, {"file", one.file}});
+  return list;
+}
+
+std::vector<int64_t> all_images(const Dataset& dataset) {
+  std::vector<int64_t> all(dataset.images().size());
+  std::iota(all.begin(), all.end(), 0);
+  return all;
+}
+
+UsableImages usable_images(const Dataset& dataset, const std::string& folder, const std::vector<int64_t>& wanted,
+                           int64_t max_errors, int threads) {
+  std::vector<int64_t> sorted = wanted;
+  std::sort(sorted.begin(), sorted.end());
+  sorted.erase(std::unique(sorted.begin(), sorted.end()), sorted.end());
+  const ImageCheck check = check_images(dataset, folder, sorted, /*decode=*/max_errors > 0, threads);
+  log::verbose(cat("looked at ", check.looked_at, " image files in \"", folder, "\""));
+  const auto count = std::ssize(check.faults);
+  if (count > max_errors) {
+    throw Error(check.faults.front().code,
+                cat(count, " of ", check.looked_at, " images cannot be used: ", some(dataset, check.faults),
+                    "; mend them, or leave them out with --max-errors ", count));
+  }
+  if (!check.warnings.empty()) {
+    log::warning(cat(check.warnings.size(), " of ", check.looked_at, " images are read although they are not whole files, as "
+                     "no pixel is missing: ", some(dataset, check.warnings)));
+  }
+  if (count > 0) {
+    log::warning(cat("left out ", count, " of ", check.looked_at, " images: ", some(dataset, check.faults)));
+  }
+  UsableImages usable;
+  std::vector<int64_t> gone;
+  for (const ImageFinding& fault : check.faults) {
+    const Image& image = dataset.images()[static_cast<size_t>(fault.image)];
+    gone.push_back(fault.image);
+    usable.left.push_back({fault.image, image.id, file_digest(io::join(folder, image.file_name))});
+  }
+  std::sort(usable.left.begin(), usable.left.end(), [](const auto& a, const auto& b) { return a.id < b.id; });
+  for (const int64_t index : wanted) {
+    if (!std::binary_search(gone.begin(), gone.end(), index)) usable.images.push_back(index);
+  }
+  return usable;
+}
+
+}  // namespace iuq::data
