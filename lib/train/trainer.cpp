@@ -313,6 +313,9 @@ bool train(const TrainJob& job, const std::string& output, bool resume, bool for
   if (store) store->warn_of_other_annotations(provenance.to_json());
   if (negatives) check_negatives(*negatives, provenance, job);
   RunFolder folder(output);
+  if (usable.images.empty()) {
+    throw Error(ErrorCode::kBadData, cat("none of the ", wanted.size(), " images of \"", job.annotations, "\" can be used"));
+  }
   const RunInputs inputs = RunInputs::of(dataset, usable.images, store ? "" : job.images, job.threads);
   if (dry_run) {
     if (!force && folder.prepare(provenance, inputs, resume, force, job.accept_changes)) return false;
