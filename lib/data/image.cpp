@@ -24,10 +24,12 @@ constexpr int64_t kMaxPixels = int64_t{1} << 30;
                 turned ? "; perhaps its EXIF orientation was ignored when it was annotated" : ""));
 }
 
-void check_header(const std::string& path, const std::string& bytes, int64_t want_h, int64_t want_w) {
+[[noreturn]] void truncated(const std::string& path) { bad(path, "is truncated: its end is missing"); }
+
+ImageHeader check_header(const std::string& path, const std::string& bytes, int64_t want_h, int64_t want_w) {
   const ImageHeader header = read_image_header(bytes);
-  if (!header.complete) bad(path, "is truncated: its end marker is missing");
-  if (header.kind == FileKind::kOther) return;
+  if (header.kind == FileKind::kOther) return header;
+  if (!header.complete && (header.kind != FileKind::kJpeg || !header.has_size())) truncated(path);
   if (header.height < 1 || header.width < 1 || header.height * header.width > kMaxPixels) {
     bad(path, cat("states a size of ", header.height, " x ", header.width, " (height x width)"));
   }
@@ -35,6 +37,37 @@ void check_header(const std::string& path, const std::string& bytes, int64_t wan
   const bool straight = header.height == want_h && header.width == want_w;
   const bool turned = header.height == want_w && header.width == want_h;
   if (want_h > 0 && !straight && !turned) wrong_size(path, header.height, header.width, want_h, want_w);
+  return header;
+}
+
+cv::Mat decode(const std::string& path, const std::string& bytes) {
+  try {
+    const cv::Mat raw(1, static_cast<int>(bytes.size()), CV_8UC1, const_cast<char*>(bytes.data()));
+    return cv::imdecode(raw, cv::IMREAD_COLOR);
+  } catch (const cv::Exception& e) {
+    bad(path, cat("cannot be decoded: ", e.err));
+  }
+}
+
+bool same_pixels(const cv::Mat& a, const cv::Mat& b) {
+  return !a.empty() && a.size() == b.size() && cv::norm(a, b, cv::NORM_INF) == 0;
+}
+
+// The pixels of a JPEG without an end marker when all are there, else empty. By Pillow's measure its decoder must reach the end
+// of the image before it runs out of bytes, of which it wants 8 more than it uses. OpenCV does not say whether it did; but then
+// what is put in the place of the last 8 changes nothing.
+cv::Mat decode_without_end(const std::string& path, const std::string& bytes) {
+  constexpr size_t kAhead = 8, kMore = 1 << 16;
+  if (bytes.size() < kAhead) return {};
+  std::string one = bytes.substr(0, bytes.size() - kAhead), other = one;
+  // Two tails that differ in every bit. No byte of them is 0xff, which would be a marker.
+  for (uint32_t n = 1; one.size() < bytes.size() + kMore; n = n * 1664525 + 1013904223) {
+    const auto byte = static_cast<uint8_t>(1 + (n >> 24) % 254);
+    one += static_cast<char>(byte);
+    other += static_cast<char>(~byte);
+  }
+  const cv::Mat decoded = decode(path, one);
+  return same_pixels(decoded, decode(path, other)) ? decoded : cv::Mat();
 }
 
 cv::Mat wrap(const Pixels& image) {
@@ -59,14 +92,9 @@ Pixels read_image(const std::string& path, int64_t expected_height, int64_t expe
   const std::string bytes = io::read_text(path);
   if (bytes.empty()) bad(path, "is an empty file");
   if (bytes.size() > size_t{1} << 30) bad(path, "is larger than 1 GiB");
-  check_header(path, bytes, expected_height, expected_width);
-  cv::Mat decoded;
-  try {
-    const cv::Mat raw(1, static_cast<int>(bytes.size()), CV_8UC1, const_cast<char*>(bytes.data()));
-    decoded = cv::imdecode(raw, cv::IMREAD_COLOR);
-  } catch (const cv::Exception& e) {
-    bad(path, cat("cannot be decoded: ", e.err));
-  }
+  const ImageHeader header = check_header(path, bytes, expected_height, expected_width);
+  const cv::Mat decoded = header.complete ? decode(path, bytes) : decode_without_end(path, bytes);
+  if (decoded.empty() && !header.complete) truncated(path);
   if (decoded.empty()) bad(path, "cannot be decoded: it is not an image, or it is damaged");
   if (expected_height > 0 && (decoded.rows != expected_height || decoded.cols != expected_width)) {
     wrong_size(path, decoded.rows, decoded.cols, expected_height, expected_width);

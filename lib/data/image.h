@@ -18,7 +18,8 @@ struct Pixels {
 
 /// Decodes a file (JPEG, PNG and what else OpenCV reads) to 8 bits and three channels; grey is repeated, alpha dropped.
 /// An EXIF orientation is applied, as detectron2 does, so annotations are in the frame of the turned image. With an
-/// expected size > 0 the result must have it; the file's header is asked first, so a wrong file costs little.
+/// expected size > 0 the result must have it; the file's header is asked first, so a wrong file costs little. A JPEG that
+/// lacks its end marker but no pixel is read: Pillow and OpenCV do so too (check_images warns of it).
 /// Errors: kNoInput (no such file), kBadData naming the file (not an image, truncated, another size), kIo.
 Pixels read_image(const std::string& path, int64_t expected_height = 0, int64_t expected_width = 0);
 

@@ -89,6 +89,29 @@ TEST_CASE("image: what is not a whole image of the right size is refused by name
   }
 }
 
+TEST_CASE("image: a JPEG without its end marker is read when no pixel is missing", "[data][oracle]") {
+  const TempFolder folder;
+  for (const Pixels& image : {noise(33, 47), Pixels{16, 24, std::vector<uint8_t>(3 * 16 * 24, 255)}}) {
+    const std::string bytes = encoded(image, ".jpg");
+    const std::string whole = folder.write("whole.jpg", bytes);
+    const std::string open_end = bytes.substr(0, bytes.size() - 2);
+    for (const std::string& tail : {std::string(1000, '\0'), std::string(300, ' ')}) {
+      const std::string path = folder.write("padded.jpg", open_end + tail);
+      CHECK_FALSE(read_image_header(open_end + tail).complete);
+      CHECK(read_image(path).bgr == read_image(whole).bgr);
+    }
+    std::vector<uint8_t> progressive;
+    cv::imencode(".jpg", cv::Mat(16, 24, CV_8UC3, cv::Scalar(9, 8, 7)), progressive, {cv::IMWRITE_JPEG_PROGRESSIVE, 1});
+    const std::string scans(progressive.begin(), progressive.end() - 2);  // nobody knows whether more scans were to follow
+    CHECK(fails_with(ErrorCode::kBadData, {"truncated"}, [&] { read_image(folder.write("p.jpg", scans + std::string(99, '\0'))); }));
+    // What Pillow refuses stays refused, although OpenCV fills it up.
+    for (const size_t keep : {open_end.size(), open_end.size() - 5}) {
+      const std::string path = folder.write("cut.jpg", open_end.substr(0, keep));
+      CHECK(fails_with(ErrorCode::kBadData, {"cut.jpg", "truncated"}, [&] { read_image(path); }));
+    }
+  }
+}
+
 TEST_CASE("image: a PNG that claims to be huge is refused before any memory is taken", "[data][error]") {
   const TempFolder folder;
   std::string bytes = encoded(noise(4, 4), ".png");
