@@ -101,6 +101,9 @@ void Tool::offer(unsigned offers) {
     app_.add_option("--shard", shard_text_, "do the items with index % n == i only")->type_name("i/n");
   }
   if (offers & kResume) app_.add_flag("--resume", resume_, "go on where an interrupted run of the same config stopped");
+  if (offers & kStrict) {
+    app_.add_flag("--strict", strict_, "what is left out of the annotations or mended is an error that lists every case");
+  }
   if (offers & kJson) app_.add_flag("--json", json_, "the report as one JSON object on stdout");
 }
 

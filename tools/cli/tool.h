@@ -28,6 +28,7 @@ enum Offer : unsigned {
   kShard = 16,    // --shard
   kResume = 32,   // --resume
   kJson = 64,     // --json
+  kStrict = 128,  // --strict
 };
 
 class Tool {
@@ -59,6 +60,7 @@ class Tool {
   bool dry_run() const { return dry_run_; }
   bool resume() const { return resume_; }
   bool json() const { return json_; }
+  bool strict() const { return strict_; }
   const std::string& device() const { return device_; }
   int threads() const;  // --threads, else the affinity mask
   const Shard& shard() const { return shard_; }
@@ -75,7 +77,7 @@ class Tool {
   std::vector<std::string> variants_, settings_;
   int64_t seed_ = -1, threads_ = 0;
   bool force_ = false, dry_run_ = false, resume_ = false, json_ = false, print_config_ = false, explain_config_ = false;
-  bool quiet_ = false, verbose_ = false, no_color_ = false, no_provenance_ = false;
+  bool strict_ = false, quiet_ = false, verbose_ = false, no_color_ = false, no_provenance_ = false;
   Shard shard_;
 };
 
