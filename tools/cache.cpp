@@ -28,7 +28,7 @@ int main(int argc, char** argv) {
     tool.input("--annotations", annotations, "COCO or LVIS annotations of the images");
     tool.input("--images", images, "folder of the images");
     tool.input("--model", model_path, "model.safetensors whose backbone to use");
-    tool.offer(cli::kConfig | cli::kOutput | cli::kDevice | cli::kThreads | cli::kShard | cli::kResume);
+    tool.offer(cli::kConfig | cli::kOutput | cli::kDevice | cli::kThreads | cli::kShard | cli::kResume | cli::kStrict);
     tool.parse();
     tool.section("cache").get_to(config);
     tool.section("view").get_to(views);
@@ -49,7 +49,8 @@ int main(int argc, char** argv) {
     if (cache::is_cached(output, provenance, tool.force() && !tool.dry_run())) return 0;
 
     view::set_threads(tool.threads());
-    const auto dataset = data::Dataset::load(annotations, tool.threads());
+    const auto dataset = data::Dataset::load(
+        annotations, {.threads = tool.threads(), .strict = tool.strict(), .images = images, .needs_annotations = false});
     const auto segmenter = checkpoint.segmenter;
     cache::Backbone backbone;
     backbone.features = [segmenter](const at::Tensor& batch) { return segmenter->backbone(batch); };

@@ -40,7 +40,7 @@ int main(int argc, char** argv) {
     tool.flags().add_option("--contact-sheet", sheet, "also draw the first images, ground truth beside predictions")
         ->type_name("PNG");
     using namespace iuq::cli;
-    tool.offer(kConfig | kOutput | kDevice | kThreads | kShard | kJson);
+    tool.offer(kConfig | kOutput | kDevice | kThreads | kShard | kJson | kStrict);
     tool.parse();
     tool.section("predict").get_to(job.predict);
     tool.section("input").get_to(job.input);
@@ -57,6 +57,7 @@ int main(int argc, char** argv) {
     job.predict.check();
     tool.print_config_if_asked({{"predict", job.predict}}, {iuq::describe_section("predict", job.predict)});
     job.shard = tool.shard();
+    job.strict = tool.strict();
     iuq::view::set_threads(tool.threads());
     job.device = iuq::view::open_device(tool.device());
     const auto report = iuq::infer::predict(job, tool.output(), tool.force(), tool.dry_run());

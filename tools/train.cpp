@@ -23,7 +23,7 @@ int main(int argc, char** argv) {
     tool.inputs("--negatives", job.negatives, "files of iuq-mine", false);
     tool.input("--weights", job.weights, "weights to start from: a checkpoint or iuq-convert's output", false);
     using namespace iuq::cli;
-    tool.offer(kConfig | kOutput | kDevice | kThreads | kResume);
+    tool.offer(kConfig | kOutput | kDevice | kThreads | kResume | kStrict);
     tool.parse();
     job.seed = tool.seed();
     job.model = iuq::model::effective_model_config(tool.section("model"));
@@ -37,6 +37,7 @@ int main(int argc, char** argv) {
                                 iuq::describe_section("view", job.view), iuq::describe_section("train", job.train),
                                 iuq::describe_section("uniq", job.uniq)});
     job.threads = tool.threads();
+    job.strict = tool.strict();
     iuq::view::set_threads(job.threads);
     job.device = iuq::view::open_device(tool.device());
     iuq::train::train(job, tool.output(), tool.resume(), tool.force(), tool.dry_run());

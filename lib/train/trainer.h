@@ -31,6 +31,7 @@ struct TrainJob {
   uint64_t seed = 0;
   c10::Device device = c10::kCPU;
   int threads = 1;
+  bool strict = false;                    // faults in the annotations are errors
   std::function<bool()> stop = stop_requested;  // asked after each step whether to stop there, to go on with `resume`
 };
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """What the tools say of files that other tools wrote: a Markdown table, a row for each file and tool, a column for each
-folder of tools, so that two versions stand side by side. With pycocotools and lvis at hand a column has their AP.
+folder of tools, so that two versions stand side by side ("-" where a folder lacks the tool). With pycocotools and lvis at hand a column has their AP.
 
     tests/field/table.py FIELD NAME=TOOLS [NAME=TOOLS ...]
 
@@ -54,6 +54,8 @@ def said(done):
 
 
 def run(tools, arguments, work):
+    if not os.path.exists(os.path.join(tools, arguments[0])):
+        return None
     environment = dict(os.environ, PATH=f'{tools}:{os.environ["PATH"]}', OMP_WAIT_POLICY='PASSIVE')
     try:
         return subprocess.run(arguments, cwd=work, env=environment, capture_output=True, text=True, timeout=SECONDS)
@@ -70,7 +72,7 @@ class Tools:
         self.config = os.path.join(field, 'cfg.json')
         done = self.train(f'{field}/base/ann.json', f'{field}/base/images', 'base')
         self.model = f'{work}/base/model.safetensors'
-        if done.returncode != 0:
+        if done and done.returncode != 0:
             sys.exit(f'the healthy twin does not train: {done.stderr}')
 
     def train(self, annotations, images, output='run'):
@@ -88,7 +90,7 @@ class Tools:
     def evaluate(self, annotations, results, iou, more=()):
         done = run(self.folder, ['iuq-eval', '-q', '--json', '--iou', iou, '--annotations', annotations, '--predictions', results,
                                  '--threads', '1', *more], self.work)
-        with contextlib.suppress(ValueError, KeyError):
+        with contextlib.suppress(AttributeError, ValueError, KeyError):
             done.stderr = f'AP {json.loads(done.stdout)["stats"]["AP"]:.6f}\n' + done.stderr
         return done
 
@@ -97,6 +99,8 @@ class Tools:
 
 
 def cell(done):
+    if done is None:  # the folder has no such tool
+        return '-'
     value = done.stderr.splitlines()[0] + ' ' if done.stderr.startswith('AP ') else ''
     return f'{done.returncode} {value}{said(done)}'.strip()
 
