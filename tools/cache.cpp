@@ -29,7 +29,8 @@ int main(int argc, char** argv) {
     tool.input("--annotations", annotations, "COCO or LVIS annotations of the images");
     tool.input("--images", images, "folder of the images");
     tool.input("--model", model_path, "model.safetensors whose backbone to use");
-    tool.offer(cli::kConfig | cli::kOutput | cli::kDevice | cli::kThreads | cli::kShard | cli::kResume | cli::kMaxErrors);
+    tool.offer(cli::kConfig | cli::kOutput | cli::kDevice | cli::kThreads | cli::kShard | cli::kResume | cli::kMaxErrors |
+               cli::kStrict);
     tool.parse();
     tool.section("cache").get_to(config);
     tool.section("view").get_to(views);
@@ -42,7 +43,8 @@ int main(int argc, char** argv) {
     tool.print_config_if_asked(effective, {describe_section("cache", config), describe_section("view", views),
                                            describe_section("input", input)});
 
-    const auto dataset = data::Dataset::load(annotations, tool.threads());
+    const auto dataset = data::Dataset::load(
+        annotations, {.threads = tool.threads(), .strict = tool.strict(), .images = images, .needs_annotations = false});
     const auto usable = data::usable_images(dataset, images, data::all_images(dataset), tool.max_errors(), tool.threads());
     if (!usable.left.empty()) effective["left_out"] = usable.left_out();
     io::Provenance provenance("iuq-cache", effective);

@@ -16,7 +16,7 @@ int run(iuq::cli::Tool& tool) {
   options.add_to(tool);
   tool.parse();
   tool.keep_inputs("--output", options.output);
-  const EvalConfig config = options.config(tool.threads());
+  const EvalConfig config = options.config(tool);
   nlohmann::json provenance;
   if (!options.output.empty()) {
     const auto wanted = provenance_of(options.annotations, options.predictions, config);

@@ -29,7 +29,7 @@ int main(int argc, char** argv) {
     tool.input("--annotations", annotations, "COCO or LVIS annotations of the cached images");
     tool.inputs("--features", features, "files or folders of iuq-cache");
     tool.input("--model", model_path, "model.safetensors whose queries to mine with; its backbone is the cache's");
-    tool.offer(cli::kConfig | cli::kOutput | cli::kDevice | cli::kThreads | cli::kShard | cli::kMaxErrors);
+    tool.offer(cli::kConfig | cli::kOutput | cli::kDevice | cli::kThreads | cli::kShard | cli::kMaxErrors | cli::kStrict);
     tool.parse();
     tool.section("mine").get_to(config);
     tool.print_config_if_asked({{"seed", tool.seed()}, {"mine", config}}, {describe_section("mine", config)});
@@ -48,7 +48,7 @@ int main(int argc, char** argv) {
     if (uniq::is_mined(output, provenance, tool.force())) return 0;
 
     view::set_threads(tool.threads());
-    const auto dataset = data::Dataset::load(annotations, tool.threads());
+    const auto dataset = data::Dataset::load(annotations, {.threads = tool.threads(), .strict = tool.strict()});
     const auto device = view::open_device(tool.device());
     checkpoint.segmenter->to(device);
     const uniq::MineJob job{dataset, store, *checkpoint.segmenter, input, config, tool.seed(), device, tool.shard(),

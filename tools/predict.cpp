@@ -38,7 +38,7 @@ int main(int argc, char** argv) {
     tool.flags().add_option("--contact-sheet", sheet, "also draw the first images, ground truth beside predictions")
         ->type_name("PNG");
     using namespace iuq::cli;
-    tool.offer(kConfig | kOutput | kDevice | kThreads | kShard | kJson | kMaxErrors);
+    tool.offer(kConfig | kOutput | kDevice | kThreads | kShard | kJson | kMaxErrors | kStrict);
     tool.parse();
     tool.section("predict").get_to(job.predict);
     tool.section("input").get_to(job.input);
@@ -56,6 +56,7 @@ int main(int argc, char** argv) {
     tool.print_config_if_asked({{"predict", job.predict}}, {iuq::describe_section("predict", job.predict)});
     job.shard = tool.shard();
     job.max_errors = tool.max_errors();
+    job.strict = tool.strict();
     iuq::view::set_threads(tool.threads());
     job.device = iuq::view::open_device(tool.device());
     const auto report = iuq::infer::predict(job, tool.output(), tool.force(), tool.dry_run());

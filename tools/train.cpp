@@ -28,7 +28,7 @@ int main(int argc, char** argv) {
     tool.flags().add_flag("--accept-changes", job.accept_changes,
                           "with --resume: go on although annotations or images have changed since the run began");
     using namespace iuq::cli;
-    tool.offer(kConfig | kOutput | kDevice | kThreads | kResume | kMaxErrors);
+    tool.offer(kConfig | kOutput | kDevice | kThreads | kResume | kMaxErrors | kStrict);
     tool.parse();
     job.seed = tool.seed();
     job.model = iuq::model::effective_model_config(tool.section("model"));
@@ -43,6 +43,7 @@ int main(int argc, char** argv) {
                                 iuq::describe_section("uniq", job.uniq)});
     job.threads = tool.threads();
     job.max_errors = tool.max_errors();
+    job.strict = tool.strict();
     iuq::view::set_threads(job.threads);
     job.device = iuq::view::open_device(tool.device());
     iuq::train::train(job, tool.output(), tool.resume(), tool.force(), tool.dry_run());

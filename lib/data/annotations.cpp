@@ -2,15 +2,12 @@
 
 #include <algorithm>
 
-#include "lib/base/parallel.h"
 #include "lib/data/dataset_loader.h"
 #include "lib/data/segmentation.h"
 
 namespace iuq::data {
 
-Dataset Dataset::load(const std::string& path, int threads) {
-  return DatasetLoader(path, threads > 0 ? threads : usable_threads()).load();
-}
+Dataset Dataset::load(const std::string& path, const ReadOptions& options) { return DatasetLoader(path, options).load(); }
 
 std::span<const Annotation> Dataset::annotations_of(const Image& image) const {
   return {annotations_.data() + image.first, static_cast<size_t>(image.count)};

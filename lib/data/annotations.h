@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "lib/io/faults.h"
 #include "lib/io/segmentation.h"
 #include "lib/mask/rle.h"
 
@@ -21,11 +22,14 @@ struct Category {
 };
 
 struct Image {
-  int64_t id = 0;
+  int64_t id = 0;         // where it is a string: io::string_id() of `name`
+  std::string name;       // the id if it is a string, else ""
   std::string file_name;  // as written; LVIS files that have only "coco_url" get its last two parts
   int64_t height = 0, width = 0;
   int64_t first = 0, count = 0;                     // its annotations: [first, first + count)
   std::vector<int64_t> negative, not_exhaustive;    // LVIS, category indices, ascending
+
+  std::string id_text() const { return name.empty() ? std::to_string(id) : name; }
 };
 
 struct Annotation {
@@ -37,14 +41,25 @@ struct Annotation {
   std::array<double, 4> box{};    // x, y, width, height in pixels, as stated in the file
 };
 
+struct ReadOptions {
+  int threads = 0;                // 0: as many as this process may use
+  bool strict = false;            // faults are errors, all listed
+  std::string images = {};        // folder; where sizes are read that the file does not have, and names with backslashes are looked up
+  bool needs_annotations = true;  // a file of images alone is an error
+  bool is_told = false;           // that something is left out or mended was reported when the file was read before
+};
+
 /// A COCO or LVIS annotation file, checked as a whole when loaded and held in less memory than its text.
 class Dataset {
  public:
-  /// Reads and checks the file. A missing "area" or "bbox" is computed from the mask, a missing "iscrowd" is 0.
-  /// Errors: kNoInput, kIo, kBadData naming file, section, record, id, key and value for anything that is not as the
-  /// format says (annotation_rules.h): a wrong type, a duplicate id, an annotation of an unknown image or category, a bad
-  /// segmentation. Neither the data set nor the error depends on `threads`; 0 is as many as this process may use.
-  static Dataset load(const std::string& path, int threads = 0);
+  /// Reads and checks the file. A missing "area" or "bbox" is computed from the mask, a missing "iscrowd" is 0. What does
+  /// not make the file useless (io::Fault: an annotation without a mask, of an unknown image, ...) is left out or mended
+  /// and reported in one warning.
+  /// Errors: kNoInput, kIo, kBadData naming file, section, record, id, key and value for anything else that is not as the
+  /// format says (io/annotation_rules.h): a wrong type, a bad segmentation, an image's id twice. Neither the data set nor the
+  /// error depends on the number of threads.
+  static Dataset load(const std::string& path, const ReadOptions& options);
+  static Dataset load(const std::string& path, int threads = 0) { return load(path, ReadOptions{.threads = threads}); }
 
   const std::string& path() const { return path_; }
   const std::vector<Category>& categories() const { return categories_; }    // ascending id
@@ -53,6 +68,8 @@ class Dataset {
   std::span<const Annotation> annotations_of(const Image& image) const;
   /// Whether the file has LVIS's federated fields, which evaluation has to honour.
   bool is_lvis() const { return is_lvis_; }
+  /// What was left out and mended.
+  const io::FaultTally& faults() const { return faults_; }
 
   int64_t image_index(int64_t image_id) const;        // -1 when there is none
   int64_t category_index(int64_t category_id) const;  // -1 when there is none
@@ -73,6 +90,7 @@ class Dataset {
   std::vector<const uint8_t*> segments_;  // of annotations_, packed in store_
   std::vector<std::pair<int64_t, int64_t>> image_of_id_;  // (id, index), ascending
   io::SegmentationStore store_;
+  io::FaultTally faults_;
   bool is_lvis_ = false;
 };
 

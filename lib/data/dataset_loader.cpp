@@ -1,13 +1,16 @@
 #include "lib/data/dataset_loader.h"
 
 #include <algorithm>
+#include <tuple>
 #include <utility>
 
 #include "lib/base/error.h"
 #include "lib/base/huge_pages.h"
 #include "lib/base/parallel.h"
-#include "lib/data/annotation_rules.h"
+#include "lib/data/image_header.h"
 #include "lib/data/segmentation.h"
+#include "lib/io/annotation_rules.h"
+#include "lib/io/atomic_file.h"
 #include "lib/io/record_reader.h"
 
 namespace iuq::data {
@@ -15,6 +18,13 @@ namespace {
 
 constexpr size_t kAnnotationsAtATime = 2048;
 
+namespace image_field = io::image_field;
+namespace category_field = io::category_field;
+namespace annotation_field = io::annotation_field;
+
+constexpr io::ImageRules kImageRules = io::image_rules({});
+constexpr io::AnnotationRules kAnnotationRules = io::annotation_rules({});
+constexpr io::CategoryRules kCategoryRules = io::category_rules({});
 const std::vector<io::SectionRules> kLists = {
     {"images", kImageRules}, {"annotations", kAnnotationRules}, {"categories", kCategoryRules}};
 constexpr size_t kImages = 0, kAnnotations = 1;
@@ -24,14 +34,6 @@ std::string last_two_parts(std::string_view url) {
   const size_t last = url.rfind('/');
   const size_t before = last == std::string_view::npos || last == 0 ? std::string_view::npos : url.rfind('/', last - 1);
   return std::string(before == std::string_view::npos ? url : url.substr(before + 1));
-}
-
-/// The first ids of a list, for a message that says which ones there are.
-template <class List>
-std::string some_ids(const List& list) {
-  std::string out;
-  for (size_t i = 0; i < list.size() && i < 100; ++i) out += cat(i ? ", " : "", list[i].id);
-  return list.size() > 100 ? cat(out, ", ... (", list.size(), " in all)") : out;
 }
 
 /// The first id that occurs twice in a sorted list.
@@ -79,10 +81,13 @@ class DatasetLoader::Batch final : public io::RuleBatch {
     using namespace image_field;
     Image image;
     image.id = record.integer(kId);
-    image.height = record.integer(kHeight);
-    image.width = record.integer(kWidth);
-    if (image.height * image.width > kMaxPixels) {
-      record.refuse(cat(" has ", image.height, " x ", image.width, " pixels, at most ", kMaxPixels, " are supported"));
+    image.name = record.text(kId);
+    if (record.has(kHeight) && record.has(kWidth)) {  // else 0 x 0 until the image's file is asked
+      image.height = record.integer(kHeight);
+      image.width = record.integer(kWidth);
+    }
+    if (image.height * image.width > io::kMaxPixels) {
+      record.refuse(cat(" has ", image.height, " x ", image.width, " pixels, at most ", io::kMaxPixels, " are supported"));
     }
     const bool by_url = !record.has(kFileName) && record.has(kCocoUrl);
     if (!by_url && !record.has(kFileName)) record.refuse(kFileName, " is missing, must be a string that is not empty");
@@ -113,14 +118,16 @@ class DatasetLoader::Batch final : public io::RuleBatch {
     if (record.has(kArea)) annotation.area = record.number(kArea);
     if (record.has(kBox)) annotation.box = record.box(kBox);
     offsets.push_back(packed.size());
-    io::pack(record.segmentation(), packed);
+    if (record.has(kSegmentation)) io::pack(record.segmentation(), packed);
     annotations.push_back(annotation);
-    pending.push_back({record.index(), 0, !record.has(kArea), !record.has(kBox)});
+    pending.push_back({record.index(), 0, !record.has(kArea), !record.has(kBox), false, record.faults()});
   }
 };
 
-DatasetLoader::DatasetLoader(const std::string& path, int threads, size_t block) : threads_(threads), block_(block) {
+DatasetLoader::DatasetLoader(const std::string& path, ReadOptions options, size_t block)
+    : options_(std::move(options)), threads_(options_.threads > 0 ? options_.threads : usable_threads()), block_(block) {
   set_.path_ = path;
+  set_.faults_ = io::FaultTally(options_.strict);
 }
 
 void DatasetLoader::fail(const std::string& what) const {
@@ -137,12 +144,17 @@ Dataset DatasetLoader::load() {
   std::vector<std::string> sections;
   for (const io::SectionRules& list : kLists) sections.push_back(list.section);
   for (const std::string& section : io::ParallelRecords(set_.path_, sections, *this, threads_, block_).finish()) {
+    if (section == "annotations" && !set_.images_.empty()) {
+      if (!options_.needs_annotations) continue;
+      fail("has images but no list \"annotations\"; it can be predicted on and cached, but not learnt from nor judged by");
+    }
     fail(cat("the section \"", section, "\" is missing; a COCO or LVIS file is an object with the lists \"images\", ",
              "\"annotations\" and \"categories\""));
   }
   index_categories();
   index_images();
   tie_annotations();
+  if (!options_.is_told) set_.faults_.report(set_.path_, io::FaultReader::kTraining, options_.strict);
   return std::move(set_);
 }
 
@@ -183,50 +195,109 @@ void DatasetLoader::index_images() {
   std::sort(index.begin(), index.end());
   reject_duplicates(index, set_.path_, "images", [](const auto& entry) { return entry.first; });
   for (size_t i = 0; i < set_.images_.size(); ++i) {
-    resolve(i, set_.images_[i].negative, "neg_category_ids");
-    resolve(i, set_.images_[i].not_exhaustive, "not_exhaustive_category_ids");
+    Image& image = set_.images_[i];
+    const bool negative = keep_known(image.negative), not_exhaustive = keep_known(image.not_exhaustive);
+    if (!negative || !not_exhaustive) set_.faults_.add(io::Fault::kUnknownListed, static_cast<int64_t>(i), image.id, image.id);
+    settle_file(image, i);
   }
 }
 
-void DatasetLoader::resolve(size_t image, std::vector<int64_t>& ids, const char* key) const {
-  for (int64_t& id : ids) {
-    const int64_t category = set_.category_index(id);
-    if (category < 0) {
-      throw Error(ErrorCode::kBadData, cat(io::field_path(set_.path_, "images", static_cast<int64_t>(image), key),
-                                           " has the unknown category ", id, " (id ", set_.images_[image].id, ")"));
+// Size and name as its file has them, where the record does not.
+void DatasetLoader::settle_file(Image& image, size_t index) {
+  const auto record = static_cast<int64_t>(index);
+  if (!options_.images.empty() && image.file_name.find('\\') != std::string::npos &&
+      !io::exists(io::join(options_.images, image.file_name))) {
+    std::string name = image.file_name;
+    std::replace(name.begin(), name.end(), '\\', '/');
+    if (io::exists(io::join(options_.images, name))) {
+      image.file_name = std::move(name);
+      set_.faults_.add(io::Fault::kBackslash, record, image.id, image.id);
     }
-    id = category;
   }
+  if (image.height > 0 && image.width > 0) return;
+  if (options_.images.empty()) {
+    throw Error(ErrorCode::kBadData, cat(io::field_path(set_.path_, "images", record),
+                                         " has no height and width that are at least 1 (id ", image.id,
+                                         "); give --images, so that they are read from the image files, or state them"));
+  }
+  const ImageHeader header = image_header(io::join(options_.images, image.file_name));
+  if (!header.has_size()) {
+    throw Error(ErrorCode::kBadData, cat("\"", io::join(options_.images, image.file_name), "\" does not tell its size, nor does ",
+                                         io::field_path(set_.path_, "images", record)));
+  }
+  std::tie(image.height, image.width) = header.turned();
+  set_.faults_.add(io::Fault::kNoSize, record, image.id, image.id);
+}
+
+// From ids to indices, ascending, each once. False if there were unknown ones, which are left out.
+bool DatasetLoader::keep_known(std::vector<int64_t>& ids) const {
+  for (int64_t& id : ids) id = set_.category_index(id);
+  const auto unknown = std::erase(ids, int64_t{-1});
   std::sort(ids.begin(), ids.end());
   ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
+  return unknown == 0;
+}
+
+// Annotations whose id an earlier one has get ids beyond all others, in file order.
+void DatasetLoader::number_anew() {
+  auto& list = set_.annotations_;
+  std::vector<std::pair<int64_t, size_t>> ids;  // and where
+  ids.reserve(list.size());
+  for (size_t i = 0; i < list.size(); ++i) ids.emplace_back(list[i].id, i);
+  std::sort(ids.begin(), ids.end());
+  for (size_t i = 1; i < ids.size(); ++i) {
+    if (ids[i].first == ids[i - 1].first) pending_[ids[i].second].faults |= io::bit_of(io::Fault::kRepeatedId);
+  }
 }
 
 void DatasetLoader::tie_annotations() {
-  std::vector<int64_t> ids;
-  ids.reserve(set_.annotations_.size());
-  for (const Annotation& annotation : set_.annotations_) ids.push_back(annotation.id);
-  std::sort(ids.begin(), ids.end());
-  reject_duplicates(ids, set_.path_, "annotations", [](int64_t id) { return id; });
+  number_anew();
   parallel_for(set_.annotations_.size(), kAnnotationsAtATime, threads_, [&](size_t begin, size_t end) {
     io::Segmentation scratch;
     for (size_t i = begin; i < end; ++i) tie(i, scratch);
   });
+  tally_annotations();
+  drop_annotations();
   group_by_image();
+}
+
+void DatasetLoader::tally_annotations() {
+  int64_t last = 0;
+  for (const Annotation& annotation : set_.annotations_) last = std::max(last, annotation.id);
+  for (size_t i = 0; i < pending_.size(); ++i) {
+    Annotation& annotation = set_.annotations_[i];
+    if (pending_[i].faults == 0) continue;
+    set_.faults_.add(pending_[i].faults, pending_[i].record, annotation.id, annotation.image_id);
+    if (pending_[i].faults & io::bit_of(io::Fault::kRepeatedId)) annotation.id = ++last;
+  }
+}
+
+void DatasetLoader::drop_annotations() {
+  size_t kept = 0;
+  for (size_t i = 0; i < pending_.size(); ++i) {
+    if (pending_[i].dropped) continue;
+    if (kept != i) {
+      pending_[kept] = pending_[i];
+      set_.annotations_[kept] = set_.annotations_[i];
+      set_.segments_[kept] = set_.segments_[i];
+    }
+    ++kept;
+  }
+  pending_.resize(kept);
+  set_.annotations_.resize(kept);
+  set_.segments_.resize(kept);
 }
 
 void DatasetLoader::tie(size_t index, io::Segmentation& scratch) {
   Annotation& annotation = set_.annotations_[index];
-  const int64_t image = set_.image_index(annotation.image_id);
-  if (image < 0) {
-    refuse(index, "image_id", cat(" is ", annotation.image_id, ", but no image has this id; \"images\" has ",
-                                  set_.images_.size(), " images: ", some_ids(set_.images_)));
-  }
-  const int64_t category = set_.category_index(annotation.category);
-  if (category < 0) {
-    refuse(index, "category_id", cat(" is ", annotation.category, ", but \"categories\" has the ids ", some_ids(set_.categories_)));
-  }
-  annotation.category = category;
   Pending& pending = pending_[index];
+  const int64_t image = set_.image_index(annotation.image_id);
+  const int64_t category = set_.category_index(annotation.category);
+  if (image < 0) pending.faults = io::bit_of(io::Fault::kUnknownImage);
+  if (image >= 0 && category < 0) pending.faults = io::bit_of(io::Fault::kUnknownCategory);
+  pending.dropped = image < 0 || category < 0 || (pending.faults & io::bit_of(io::Fault::kNoMask)) != 0;
+  if (pending.dropped) return;
+  annotation.category = category;
   pending.image = static_cast<uint32_t>(image);
   const Image& frame = set_.images_[pending.image];
   try {

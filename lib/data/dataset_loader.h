@@ -17,7 +17,7 @@ namespace iuq::data {
 class DatasetLoader final : public io::RecordConsumer {
  public:
   /// `block`: bytes read at a time; the data set does not depend on it.
-  DatasetLoader(const std::string& path, int threads, size_t block = io::RecordPieces::kBlock);
+  DatasetLoader(const std::string& path, ReadOptions options, size_t block = io::RecordPieces::kBlock);
   Dataset load();
 
   std::unique_ptr<io::RecordBatch> make_batch() override;
@@ -30,17 +30,24 @@ class DatasetLoader final : public io::RecordConsumer {
     int64_t record = 0;  // its index in the file
     uint32_t image = 0;  // index into the images, once known
     bool needs_area = false, needs_box = false;
+    bool dropped = false;
+    io::FaultBits faults = 0;
   };
 
   void index_categories();
   void index_images();
-  void resolve(size_t image, std::vector<int64_t>& category_ids, const char* key) const;
+  void settle_file(Image& image, size_t index);
+  bool keep_known(std::vector<int64_t>& category_ids) const;
+  void number_anew();
   void tie_annotations();
   void tie(size_t index, io::Segmentation& scratch);
+  void tally_annotations();
+  void drop_annotations();
   void group_by_image();
   [[noreturn]] void refuse(size_t annotation, const char* key, const std::string& what) const;
   [[noreturn]] void fail(const std::string& what) const;
 
+  const ReadOptions options_;
   const int threads_;
   const size_t block_;
   Dataset set_;

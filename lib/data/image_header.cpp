@@ -8,7 +8,6 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
-#include <opencv2/imgcodecs.hpp>
 
 #include "lib/base/digest.h"
 #include "lib/base/error.h"
@@ -124,22 +123,6 @@ ImageHeader header_of(HeaderBytes& file) {
 
 bool has_end_marker(FileKind kind) { return kind == FileKind::kJpeg || kind == FileKind::kPng; }
 
-ImageHeader decoded_header(const std::string& path) {
-  const auto fail = [&] { throw Error(ErrorCode::kBadData, cat("image \"", path, "\" is not an image that can be read")); };
-  ImageHeader header;
-  try {
-    const cv::Mat decoded = cv::imread(path, cv::IMREAD_UNCHANGED);
-    if (decoded.empty()) fail();
-    header.height = decoded.rows;
-    header.width = decoded.cols;
-    header.channels = decoded.channels();
-    header.depth = static_cast<int64_t>(8 * decoded.elemSize1());
-  } catch (const cv::Exception&) {
-    fail();
-  }
-  return header;
-}
-
 }  // namespace
 
 ImageHeader read_image_header(std::string_view bytes) {
@@ -149,11 +132,10 @@ ImageHeader read_image_header(std::string_view bytes) {
   return header;
 }
 
-ImageHeader image_header(const std::string& path) {
+ImageHeader stated_header(const std::string& path) {
   FileBytes file(path);
   if (file.size() == 0) throw Error(ErrorCode::kBadData, cat("image \"", path, "\" is an empty file"));
   ImageHeader header = header_of(file);
-  if (header.kind == FileKind::kOther) return decoded_header(path);
   if (has_end_marker(header.kind) && !ends_at_once(header.kind, file)) {
     header.complete = has_end(header.kind, io::read_text(path));
   }

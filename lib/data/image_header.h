@@ -32,6 +32,8 @@ ImageHeader read_image_header(std::string_view bytes);
 /// is not known here but to OpenCV (JPEG 2000, EXR, ...) is decoded, with kind kOther. May be called by several threads.
 /// Errors: kNoInput (no such file), kIo; kBadData naming the file when it is empty or not an image.
 ImageHeader image_header(const std::string& path);
+/// The same without OpenCV: kOther, without a size, for a format that is not known here. Library iuq_image_header.
+ImageHeader stated_header(const std::string& path);
 
 /// 16 hex digits of a file's size, first and last 4 kB: another image is another one, at the cost of two reads. "" when it
 /// cannot be read.

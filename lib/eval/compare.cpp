@@ -34,9 +34,9 @@ double percentile(const std::vector<double>& sorted, double share) {
 
 // What is left of a results list when it has been matched, for each IoU type of the config.
 std::vector<RankedMatches> rank(const GroundTruth& truth, const Detections& detections, const EvalConfig& config) {
-  const ImageCategories pairs = group(truth, detections, config);
   std::vector<RankedMatches> out;
   for (const IouType type : config.iou_types) {
+    const ImageCategories pairs = group(truth, detections, config, type);
     const EvalInput input{truth, detections, pairs, config, type};
     out.emplace_back(input, match(input));
   }

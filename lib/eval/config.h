@@ -2,7 +2,9 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "lib/eval/iou_type.h"
@@ -30,7 +32,7 @@ inline constexpr std::array<AreaRange, kAreas> kAreaRanges = {{{"all", 0, 1e10},
 const std::vector<double>& iou_thresholds();
 const std::array<double, kRecalls>& recall_thresholds();
 
-/// What is asked of an evaluation. Everything but `threads` changes the numbers.
+/// What is asked of an evaluation. Everything but `threads` and `strict` changes the numbers.
 struct EvalConfig {
   Protocol protocol = Protocol::kCoco;
   std::vector<IouType> iou_types = {IouType::kSegm};  // one or both, each once
@@ -42,6 +44,9 @@ struct EvalConfig {
   std::vector<std::string> categories;   // only these, by name or id; none is all
   double boundary_ratio = 0.02;  // width of a boundary over the image's diagonal (boundary IoU)
   int threads = 1;             // results do not depend on it
+  bool strict = false;         // what is left out of or mended in the annotations, or can never match, is an error
+  /// (height, width) of the image of this "file_name", for sizes that the annotations lack; null where no images are at hand.
+  std::function<std::pair<int64_t, int64_t>(const std::string&)> image_size;
 
   bool wants(IouType type) const;
   bool wants_masks() const;

@@ -6,11 +6,13 @@
 #include <exception>
 #include <future>
 #include <mutex>
+#include <set>
 
 #include "lib/base/error.h"
 #include "lib/base/huge_pages.h"
 #include "lib/base/log.h"
 #include "lib/base/parallel.h"
+#include "lib/eval/complain.h"
 #include "lib/eval/result_batch.h"
 #include "lib/io/parallel_records.h"
 
@@ -52,14 +54,25 @@ class Resolver {
     const Tally tally = look_up(raw);
     // The reference refuses the whole file; having read on lets the message say how much of it is foreign.
     if (tally.foreign > 0) {
+      const int64_t id = raw.ids[tally.first_foreign][0];
+      const auto name = raw.names.find(id);
+      const bool is_text = name != raw.names.end();
+      const bool other_kind = !truth_.images.empty() && is_text == truth_.images[0].name.empty();
       throw Error(ErrorCode::kBadData,
                   cat(io::field_path(path_, "", static_cast<int64_t>(tally.first_foreign), "image_id"), " is ",
-                      raw.ids[tally.first_foreign][0], ", which is not in the annotations; ", records.size() - tally.foreign,
-                      " of ", records.size(), " results have an image of this annotation file"));
+                      is_text ? cat("\"", name->second, "\"") : std::to_string(id), ", which is not in the annotations; ",
+                      records.size() - tally.foreign, " of ", records.size(), " results have an image of this annotation file",
+                      !other_kind ? "" : is_text ? " (its ids are numbers)" : " (its ids are strings)"));
     }
     if (tally.unlisted > 0) {
-      log::warning(cat("\"", path_, "\": ", tally.unlisted, " of ", records.size(), " results have a category_id that the "
-                       "annotations do not list, and do not count"));
+      complain(config_, cat("\"", path_, "\": ", tally.unlisted, " of ", records.size(), " results have a category_id that the "
+                       "annotations do not list, and do not count", shift_of_categories(raw)));
+    }
+    if (tally.other_size > 0) {
+      complain(config_, cat("\"", path_, "\": ", tally.other_size, " of ", tally.masks, " masks have another size than their image",
+                            tally.transposed > 0 ? cat(", ", tally.transposed, " of them height and width exchanged (\"size\" is "
+                                                       "[height, width])") : "",
+                            "; they can never match an annotation of the image's size"));
     }
     const bool lvis = config_.protocol == Protocol::kLvis;
     if (lvis) keep_best_of_images(records);
@@ -72,7 +85,22 @@ class Resolver {
   // Records whose image or category is not listed, or that have no area.
   struct Tally {
     size_t foreign = 0, first_foreign = SIZE_MAX, unlisted = 0, empty = 0;
+    size_t masks = 0, other_size = 0, transposed = 0;  // masks, and those that are not of their image's size
   };
+
+  // Words for ids that are all listed once a number is added to them: a model that counts from 0, or from 1.
+  std::string shift_of_categories(const RawDetections& raw) const {
+    std::set<int64_t> used;
+    for (const auto& ids : raw.ids) used.insert(ids[1]);
+    for (const int64_t shift : {1, -1}) {
+      const auto fits = [&](int64_t id) { return truth_.category_of.contains(id + shift); };
+      if (std::all_of(used.begin(), used.end(), fits)) {
+        return cat("; every category_id of the results would be listed if it were one ", shift > 0 ? "more" : "less",
+                   " - do they count from ", shift > 0 ? "0" : "1", "?");
+      }
+    }
+    return "";
+  }
 
   Tally look_up(RawDetections& raw) const {
     Tally total;
@@ -87,12 +115,22 @@ class Resolver {
         if (record.image == kUnlisted && tally.foreign++ == 0) tally.first_foreign = i;
         tally.unlisted += record.category == kUnlisted;
         tally.empty += !(record.area > 0);
+        if (record.image == kUnlisted || record.counts.empty()) continue;
+        const Image& image = truth_.images[record.image];
+        const bool exchanged = record.height == image.width && record.width == image.height;
+        const bool other = image.has_size() && (record.height != image.height || record.width != image.width);
+        ++tally.masks;
+        tally.other_size += other;
+        tally.transposed += other && exchanged;
       }
       const std::lock_guard lock(mutex);
       total.foreign += tally.foreign;
       total.first_foreign = std::min(total.first_foreign, tally.first_foreign);
       total.unlisted += tally.unlisted;
       total.empty += tally.empty;
+      total.masks += tally.masks;
+      total.other_size += tally.other_size;
+      total.transposed += tally.transposed;
     });
     return total;
   }
@@ -175,6 +213,7 @@ class DetectionLoader::Reader final : public io::RecordConsumer {
     }
     raw_.records.insert(raw_.records.end(), batch.records.begin(), batch.records.end());
     raw_.ids.insert(raw_.ids.end(), batch.ids.begin(), batch.ids.end());
+    raw_.names.insert(batch.names.begin(), batch.names.end());
   }
 
  private:

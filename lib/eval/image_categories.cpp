@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <tuple>
+#include <type_traits>
 
 #include "lib/base/error.h"
 #include "lib/base/huge_pages.h"
@@ -30,7 +31,7 @@ void sort_by(uint32_t Entry::*field, size_t values, std::vector<Entry>& entries,
 
 // By category, then image, then rank, then as in the file.
 template <class Record>
-std::vector<Entry> entries_of(const std::vector<Record>& records, const GroundTruth& truth, const EvalConfig& config) {
+std::vector<Entry> entries_of(const std::vector<Record>& records, const GroundTruth& truth, const EvalConfig& config, bool masks) {
   const std::vector<bool> categories = chosen_categories(truth, config), images = chosen_images(truth, config);
   const bool pool = !config.use_categories;
   // A category that the file lists twice is pooled twice.
@@ -43,6 +44,9 @@ std::vector<Entry> entries_of(const std::vector<Record>& records, const GroundTr
   for (uint32_t i = 0; i < records.size(); ++i) {
     const auto& record = records[i];
     if (!categories[record.category] || !images[record.image]) continue;
+    if constexpr (std::is_same_v<Record, Annotation>) {
+      if (masks && record.maskless) continue;
+    }
     if (!pool) {
       entries.push_back({record.category, record.image, 0, i});
       continue;
@@ -91,10 +95,10 @@ std::vector<bool> chosen_images(const GroundTruth& truth, const EvalConfig& conf
   return chosen;
 }
 
-ImageCategories group(const GroundTruth& truth, const Detections& detections, const EvalConfig& config) {
+ImageCategories group(const GroundTruth& truth, const Detections& detections, const EvalConfig& config, IouType type) {
   const bool pool = !config.use_categories, lvis = config.protocol == Protocol::kLvis;
-  const std::vector<Entry> gt = entries_of(truth.annotations, truth, config);
-  const std::vector<Entry> dt = entries_of(detections.records, truth, config);
+  const std::vector<Entry> gt = entries_of(truth.annotations, truth, config, is_of_masks(type));
+  const std::vector<Entry> dt = entries_of(detections.records, truth, config, is_of_masks(type));
   ImageCategories out;
   const size_t categories = pool ? 1 : truth.categories.size();
   out.first.assign(categories + 1, 0);

@@ -3,7 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "lib/base/error.h"
-#include "lib/eval/annotation_rules.h"
+#include "lib/eval/result_rules.h"
 #include "lib/eval/segmentation.h"
 
 namespace iuq::eval {
@@ -23,6 +23,7 @@ bool has_box(const json& record) {
 struct ResultBatch::Plain {
   bool has_image = false, has_category = false, has_score = false, has_box = false, has_mask = false;
   int64_t image_id = 0, category_id = 0;
+  std::string_view image_name;  // where the id is a string
   Detection detection;
 };
 
@@ -32,6 +33,7 @@ ResultBatch::ResultBatch(ResultRules& rules, TextStore& store)
 void ResultBatch::clear() {
   detections.records.clear();
   detections.ids.clear();
+  detections.names.clear();
 }
 
 bool ResultBatch::plain(size_t, int64_t, io::JsonCursor& cursor) {
@@ -54,6 +56,7 @@ bool ResultBatch::plain(size_t, int64_t, io::JsonCursor& cursor) {
   if (!rules_.boxes_decide && rules_.config.wants_boxes() && !plain.has_box) {
     detection.box = mask::to_box(counts_, detection.height, detection.width);
   }
+  keep_name(plain.image_id, plain.image_name);
   push(detection, plain.image_id, plain.category_id);
   return true;
 }
@@ -67,7 +70,7 @@ bool ResultBatch::read_plain(io::JsonCursor& cursor, Plain& plain) {
     if (!cursor.key(key)) return false;
     bool ok = false;
     if (key == "image_id") {
-      ok = plain.has_image = cursor.integer(plain.image_id);
+      ok = plain.has_image = read_plain_id(cursor, plain);
     } else if (key == "category_id") {
       ok = plain.has_category = cursor.integer(plain.category_id);
     } else if (key == "score") {
@@ -82,6 +85,13 @@ bool ResultBatch::read_plain(io::JsonCursor& cursor, Plain& plain) {
     if (!ok) return false;
   } while (cursor.take(','));
   return cursor.take('}');
+}
+
+bool ResultBatch::read_plain_id(io::JsonCursor& cursor, Plain& plain) {
+  if (cursor.peek() != '"') return cursor.integer(plain.image_id);
+  if (!cursor.string(plain.image_name) || plain.image_name.empty()) return false;
+  plain.image_id = io::string_id(plain.image_name);
+  return true;
 }
 
 // {"size": [height, width], "counts": "..."} and nothing else.
@@ -113,6 +123,7 @@ void ResultBatch::general(size_t, int64_t index, json& record) {
   reader_.begin(index, record);
   reader_.read_field(kImageId);
   const int64_t image_id = reader_.integer(kImageId);
+  keep_name(image_id, reader_.text(kImageId));
   const GroundTruth& truth = rules_.truth();
   const auto image = truth.image_of.find(image_id);
   Detection detection;
@@ -167,7 +178,7 @@ void ResultBatch::store_mask(const io::Segmentation& segmentation, const Image& 
   using namespace result_field;
   const bool polygons = segmentation.kind == io::Segmentation::Kind::kPolygons;
   const bool packed = segmentation.kind == io::Segmentation::Kind::kString;
-  if (polygons && (image.height < 0 || image.width < 0)) {
+  if (polygons && image.height < 0) {
     reader_.refuse(kImageId, cat(" is ", image.id, ", an image without valid height and width in the annotations"));
   }
   try {
@@ -186,6 +197,11 @@ void ResultBatch::store_mask(const io::Segmentation& segmentation, const Image& 
 void ResultBatch::decide(bool boxes) {
   rules_.boxes_decide = boxes;
   rules_.decided = true;
+}
+
+void ResultBatch::keep_name(int64_t id, std::string_view name) {
+  const bool again = name.empty() || (!detections.ids.empty() && detections.ids.back()[0] == id);
+  if (!again) detections.names.try_emplace(id, name);
 }
 
 void ResultBatch::push(const Detection& detection, int64_t image_id, int64_t category_id) {

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <functional>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "lib/eval/detections.h"
@@ -14,6 +15,7 @@ namespace iuq::eval {
 /// Detections before their ids are looked up, in the order of the file.
 struct RawDetections {
   std::vector<Detection> records;               // image and category not yet looked up
+  std::unordered_map<int64_t, std::string> names;  // of images whose id is a string, by io::string_id()
   std::vector<std::array<int64_t, 2>> ids;      // image, category; a category that was not looked at is 0
 };
 
@@ -42,6 +44,7 @@ class ResultBatch final : public io::RecordBatch {
  private:
   struct Plain;
   bool read_plain(io::JsonCursor& cursor, Plain& plain);
+  bool read_plain_id(io::JsonCursor& cursor, Plain& plain);
   bool read_plain_mask(io::JsonCursor& cursor, Plain& plain);
   void read_shape(const nlohmann::json& record, const Image& image, Detection& detection);
   void read_box(Detection& detection);
@@ -49,6 +52,7 @@ class ResultBatch final : public io::RecordBatch {
   void store_mask(const io::Segmentation& segmentation, const Image& image, Detection& detection);
   bool needs_mask() const;
   void decide(bool boxes);
+  void keep_name(int64_t id, std::string_view name);
   void push(const Detection& detection, int64_t image_id, int64_t category_id);
 
   ResultRules& rules_;

@@ -102,14 +102,17 @@ std::vector<Stat> coco_stats(const Curves& curves, const Slice& all, const EvalC
   const int last = cuts[2];
   Slice slice = all;
   slice.cut = 2;
-  // With another list of cuts the first number is undefined; the reference is followed here.
-  double first = -1;
+  // The reference's first number is at 100 detections, or, without that cut, undefined: then it is at the largest here.
+  double first = average_precision(curves, slice);
+  int first_cut = last;
   for (size_t m = 0; m < cuts.size(); ++m) {
     Slice at_cut = all;
     at_cut.cut = m;
-    if (cuts[m] == kReportedCut) first = average_precision(curves, at_cut);
+    if (cuts[m] != kReportedCut) continue;
+    first = average_precision(curves, at_cut);
+    first_cut = kReportedCut;
   }
-  stats.push_back({"AP", coco_label(true, all_ious, 0, kReportedCut), first});
+  stats.push_back({"AP", coco_label(true, all_ious, 0, first_cut), first});
   stats.push_back({"AP50", coco_label(true, "0.50", 0, last), average_precision(curves, at_threshold(slice, config, .5))});
   stats.push_back({"AP75", coco_label(true, "0.75", 0, last), average_precision(curves, at_threshold(slice, config, .75))});
   for (size_t a = 1; a < kAreas; ++a) {

@@ -14,6 +14,7 @@
 #include "lib/data/draw.h"
 #include "lib/io/atomic_file.h"
 #include "lib/io/coco_json.h"
+#include "lib/io/record_rules.h"
 
 namespace iuq::infer {
 namespace {
@@ -32,7 +33,8 @@ std::string label_of(const std::string& name, double score) {
 void read_results(const std::string& path, const data::Dataset& dataset, double min_score, ByImage& wanted) {
   io::stream_json_records(path, {""}, [&](const std::string&, int64_t index, nlohmann::json& record) {
     try {
-      const auto found = wanted.find(record.at("image_id").get<int64_t>());
+      const nlohmann::json& id = record.at("image_id");
+      const auto found = wanted.find(id.is_string() ? io::string_id(id.get<std::string>()) : id.get<int64_t>());
       const double score = record.at("score").get<double>();
       if (found == wanted.end() || score < min_score) return;
       const nlohmann::json& segmentation = record.at("segmentation");
@@ -65,7 +67,8 @@ void check_contact_sheet(const std::string& output) {
 
 void write_contact_sheet(const std::string& annotations, const std::string& images, const std::string& predictions,
                          const std::string& output, int64_t count, double min_score) {
-  const data::Dataset dataset = data::Dataset::load(annotations);
+  const data::Dataset dataset = data::Dataset::load(
+      annotations, {.images = images, .needs_annotations = false, .is_told = true});
   std::vector<const data::Image*> chosen;
   ByImage results;
   // Images with annotations, if there are any at all: a test set has none.
@@ -104,7 +107,7 @@ void write_contact_sheet(const std::string& annotations, const std::string& imag
     pictures.insert(pictures.end(), 2, plain);
     data::draw_instances(pictures[pictures.size() - 2], truth);
     data::draw_instances(pictures.back(), found);
-    titles.push_back(cat("image ", image->id, ", ground truth"));
+    titles.push_back(cat("image ", image->id_text(), ", ground truth"));
     titles.push_back("predictions");
   }
   if (pictures.empty()) {

@@ -3,7 +3,10 @@
 #include <ATen/Parallel.h>
 #include <torch/types.h>
 
+#include <algorithm>
+#include <cctype>
 #include <chrono>
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "lib/base/config.h"
@@ -37,15 +40,46 @@ struct Input {
   cache::StoredView mirrored;  // cached mode, with flip_test
 };
 
+std::string in_lower_case(std::string text) {
+  std::transform(text.begin(), text.end(), text.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return text;
+}
+
+// Results are in the model's categories. A file may list some of them only, or others that no result will have; but one id or
+// one name must not mean two things, or the results would be judged by the wrong category.
 void check_categories(const data::Dataset& dataset, const model::Checkpoint& checkpoint, const PredictJob& job) {
-  const auto& have = checkpoint.categories;
-  const auto& want = dataset.categories();
-  bool same = have.size() == want.size();
-  for (size_t i = 0; same && i < have.size(); ++i) same = have[i].id == want[i].id && have[i].name == want[i].name;
-  if (!same) {
-    throw Error(ErrorCode::kBadData, cat("\"", job.model, "\" knows ", have.size(), " categories that are not the ",
-                                         want.size(), " of \"", job.annotations, "\" (ids and names must agree)"));
+  std::map<int64_t, std::string> name_of;
+  std::map<std::string, int64_t> id_of;
+  for (const auto& have : checkpoint.categories) {
+    name_of[have.id] = have.name;
+    id_of.emplace(in_lower_case(have.name), have.id);
   }
+  size_t shared = 0, spelt = 0;
+  std::string conflicts;
+  for (const data::Category& want : dataset.categories()) {
+    const auto by_id = name_of.find(want.id);
+    const auto by_name = id_of.find(in_lower_case(want.name));
+    const bool same = by_id != name_of.end() && in_lower_case(by_id->second) == in_lower_case(want.name);
+    shared += same;
+    spelt += same && by_id->second != want.name;
+    if (same) continue;
+    if (by_id != name_of.end()) {
+      conflicts += cat("\n        id ", want.id, " is \"", want.name, "\" there and \"", by_id->second, "\" in the model");
+    } else if (by_name != id_of.end()) {
+      conflicts += cat("\n        \"", want.name, "\" has the id ", want.id, " there and ", by_name->second, " in the model");
+    }
+  }
+  if (!conflicts.empty() || shared == 0) {
+    throw Error(ErrorCode::kBadData, cat("\"", job.model, "\" knows ", name_of.size(), " categories that are not the ",
+                                         dataset.categories().size(), " of \"", job.annotations, "\" (ids and names must agree)",
+                                         conflicts, conflicts.empty() ? "" : "\n        give the file the model's ids and names, or "
+                                                                             "train with the file's"));
+  }
+  const size_t listed = dataset.categories().size();
+  if (shared == listed && shared == name_of.size() && spelt == 0) return;
+  log::warning(cat("\"", job.annotations, "\" lists ", listed, " categories, of which the model knows ", shared, " of its ",
+                   name_of.size(), "; results are in the model's categories",
+                   spelt > 0 ? cat("; ", spelt, " are spelt in other cases") : ""));
 }
 
 // A checkpoint states its own model, which counts, whatever the config says.
@@ -105,7 +139,7 @@ std::vector<Detection> find(const PredictJob& job, const Input& in, view::Size o
   return merge_detections(std::move(found), std::move(mirrored), job.predict.flip_iou, most);
 }
 
-void run(const PredictJob& job, const data::Dataset& dataset, Predictor& predictor, Prefetcher<Input>& inputs,
+void run(const PredictJob& job, const data::Dataset& dataset, const std::vector<int64_t>& category_ids, Predictor& predictor, Prefetcher<Input>& inputs,
          const cache::FeatureStore* store, ResultsWriter& writer, PredictReport& report) {
   Progress progress(static_cast<int64_t>(inputs.count()), "image");
   const auto start = std::chrono::steady_clock::now();
@@ -126,7 +160,8 @@ void run(const PredictJob& job, const data::Dataset& dataset, Predictor& predict
     const data::Image& image = dataset.images()[static_cast<size_t>(index)];
     for (const Detection& detection : found) {
       if (detection.score < job.predict.score_threshold) continue;
-      writer.add(image.id, dataset.categories()[static_cast<size_t>(detection.category)].id, detection);
+      writer.add(image.name.empty() ? nlohmann::json(image.id) : nlohmann::json(image.name),
+                 category_ids[static_cast<size_t>(detection.category)], detection);
     }
     ++report.images;
     progress.update(static_cast<int64_t>(i) + 1);
@@ -161,7 +196,8 @@ PredictReport predict(const PredictJob& job, const std::string& output, bool for
   if (!job.features.empty() && job.predict.short_side + job.predict.long_side > 0) {
     throw Error(ErrorCode::kUsage, "the size of cached features is settled; --short-side needs --images alone");
   }
-  const data::Dataset dataset = data::Dataset::load(job.annotations, at::get_num_threads());
+  const data::Dataset dataset = data::Dataset::load(
+      job.annotations, {.threads = at::get_num_threads(), .strict = job.strict, .images = job.images, .needs_annotations = false});
   model::Checkpoint checkpoint =
       job.segmenter.empty() || model::is_checkpoint(job.model)
           ? model::load_checkpoint(job.model)
@@ -203,11 +239,13 @@ PredictReport predict(const PredictJob& job, const std::string& output, bool for
     log::info(cat("would predict on the images of \"", job.annotations, "\" into \"", output, "\""));
     return report;
   }
+  std::vector<int64_t> category_ids;
+  for (const auto& category : checkpoint.categories) category_ids.push_back(category.id);
   Predictor predictor(std::move(checkpoint), job.device);
   const auto load = [&](size_t n) { return load_input(job, dataset, input, store.get(), usable.images[n]); };
   Prefetcher<Input> inputs(usable.images.size(), load, kImagesAhead, kImagesAhead);
   ResultsWriter writer(output);
-  run(job, dataset, predictor, inputs, store.get(), writer, report);
+  run(job, dataset, category_ids, predictor, inputs, store.get(), writer, report);
   writer.finish();
   io::write_sidecar(output, provenance);
   report.detections = writer.count();

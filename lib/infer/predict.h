@@ -36,6 +36,7 @@ struct PredictJob {
   nlohmann::json segmenter;           // section "model", for converted weights: the model that they belong to
   view::InputConfig input;            // image sizes for converted weights
   PredictConfig predict;
+  bool strict = false;                // faults in the annotations are errors
   int64_t max_errors = 0;             // images that may fail before the run does
   Shard shard;
   c10::Device device = c10::kCPU;
@@ -50,8 +51,9 @@ struct PredictReport {
 };
 
 /// Runs the checkpoint over the images of this shard in file order and writes a COCO results list to `output` ("-":
-/// stdout) with its provenance beside it. The category ids are those of the annotations, matched to the checkpoint's by
-/// id and name. Errors: those of the inputs; kBadData when categories do not match; kInterrupted.
+/// stdout) with its provenance beside it. The category ids are the checkpoint's; the annotations may list some of
+/// them, or others as well, with a warning. Errors: those of the inputs; kBadData when an id or a name belongs to different
+/// categories of both; kInterrupted.
 PredictReport predict(const PredictJob& job, const std::string& output, bool force, bool dry_run);
 
 }  // namespace iuq::infer

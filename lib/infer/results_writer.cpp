@@ -29,7 +29,7 @@ void ResultsWriter::put(const std::string& text) {
   }
 }
 
-void ResultsWriter::add(int64_t image_id, int64_t category_id, const Detection& detection) {
+void ResultsWriter::add(const nlohmann::json& image_id, int64_t category_id, const Detection& detection) {
   const mask::Box box = mask::to_box(detection.mask);
   const nlohmann::ordered_json entry = {
       {"image_id", image_id},

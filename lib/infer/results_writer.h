@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <memory>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 
 #include "lib/infer/predictor.h"
@@ -16,7 +17,8 @@ class ResultsWriter {
  public:
   explicit ResultsWriter(const std::string& path);  // Error(kCannotCreate)
   ~ResultsWriter();
-  void add(int64_t image_id, int64_t category_id, const Detection& detection);  // Error(kIo)
+  /// `image_id`: a number or a string, as the annotations have it.
+  void add(const nlohmann::json& image_id, int64_t category_id, const Detection& detection);  // Error(kIo)
   void finish();                                                                // Error(kIo)
   int64_t count() const { return count_; }
 

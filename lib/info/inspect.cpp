@@ -14,6 +14,7 @@
 #include "lib/io/coco_json.h"
 #include "lib/io/json_file.h"
 #include "lib/io/provenance.h"
+#include "lib/io/record_pieces.h"
 #include "lib/io/safetensors.h"
 #include "lib/uniq/negatives.h"
 
@@ -120,7 +121,7 @@ void inspect_results(FileReport& report) {
   int64_t count = 0, masks = 0;
   io::stream_json_records(report.path, {""}, [&](const std::string&, int64_t index, json& record) {
     for (const char* key : {"image_id", "category_id", "score"}) {
-      if (record.contains(key) && record[key].is_number()) continue;
+      if (record.contains(key) && (record[key].is_number() || (key == std::string("image_id") && record[key].is_string()))) continue;
       bad(report.path, cat("result ", index, " has no number \"", key, "\""));
     }
     ++count;
@@ -159,8 +160,9 @@ void inspect_object(FileReport& report, bool deep) {
     report.kind = "annotations";
     report.facts = {{"images", images}, {"annotations", annotations}, {"categories", categories}};
     report.provenance = io::read_sidecar(report.path);
+    std::erase(missing, "annotations");  // COCO's test-dev has images alone
     if (!missing.empty()) bad(report.path, cat("has no list \"", missing.front(), "\""));
-    if (deep) data::Dataset::load(report.path);
+    if (deep) data::Dataset::load(report.path, {.needs_annotations = false});
     return;
   }
   const json value = io::read_json(report.path);
@@ -176,6 +178,18 @@ void inspect_object(FileReport& report, bool deep) {
   report.provenance = value.value("provenance", json());
 }
 
+// gzip: annotations or results.
+void inspect_packed(FileReport& report, bool deep) {
+  io::RecordPieces pieces(report.path);
+  std::string piece;
+  size_t number = 0;
+  pieces.next(piece, number);
+  const size_t text = piece.find_first_not_of(" \t\r\n");
+  if (text != std::string::npos && piece[text] == '[') return inspect_results(report);
+  if (text != std::string::npos && piece[text] == '{') return inspect_object(report, deep);
+  bad(report.path, "is gzip of something that is neither annotations nor results");
+}
+
 void inspect_content(FileReport& report, bool deep) {
   if (std::filesystem::is_directory(report.path)) bad(report.path, "is a folder; name the files in it");
   std::ifstream in(report.path, std::ios::binary);
@@ -183,6 +197,7 @@ void inspect_content(FileReport& report, bool deep) {
   std::array<char, 16> head{};
   in.read(head.data(), head.size());
   const std::string_view start(head.data(), static_cast<size_t>(in.gcount()));
+  if (start.starts_with("\x1f\x8b")) return inspect_packed(report, deep);
   const size_t text = start.find_first_not_of(" \t\r\n");
   if (start.empty()) bad(report.path, "is empty");
   if (start.starts_with("\x89HDF")) return inspect_hdf5(report, deep);

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
+#include <limits>
 
 #include "lib/base/error.h"
 
@@ -100,8 +101,7 @@ void json_fail(const std::string& path, TextPosition position, const std::string
 void json_unexpected(const std::string& path, TextPosition position, int next, const char* wanted) {
   if (next < 0) json_fail(path, position, cat("the file ends where ", wanted, " should be (truncated?)"));
   const std::string shown = next > 0x20 && next < 0x7f ? cat("'", static_cast<char>(next), "'") : cat("byte ", next);
-  json_fail(path, position, cat(shown, " where ", wanted, " should be",
-                             next == 'N' || next == 'I' ? " (NaN and Infinity are not JSON)" : ""));
+  json_fail(path, position, cat(shown, " where ", wanted, " should be"));
 }
 
 JsonScanner::JsonScanner(const std::string& path, std::string_view text, TextPosition position, int depth)
@@ -135,6 +135,8 @@ void JsonScanner::value(int first, int depth) {
     case 't': expect("true"); return events_->boolean(true);
     case 'f': expect("false"); return events_->boolean(false);
     case 'n': expect("null"); return events_->null();
+    case 'N': expect("NaN"); return events_->number(std::numeric_limits<double>::quiet_NaN());
+    case 'I': expect("Infinity"); return events_->number(std::numeric_limits<double>::infinity());
     default: return number();
   }
 }
@@ -182,12 +184,16 @@ void JsonScanner::number() {
   const int first = peek();
   if (first != '-' && !(first >= '0' && first <= '9')) unexpected("a value");
   const char* const begin = next_;
+  if (std::string_view(begin, static_cast<size_t>(end_ - begin)).starts_with("-I")) {
+    ++next_;
+    expect("Infinity");
+    return events_->number(-std::numeric_limits<double>::infinity());
+  }
   const char* end = begin;
   while (end != end_ && in_number(*end)) ++end;
   const Number n = parse_number(begin, end);
   const auto shown = [&] { return std::string(begin, static_cast<size_t>(std::min<ptrdiff_t>(end - begin, 40))); };
-  const char* const hint = end - begin == 1 ? " (NaN and Infinity are not JSON)" : "";
-  if (!n.valid) fail(cat("\"", shown(), "\" is not a number", hint));
+  if (!n.valid) fail(cat("\"", shown(), "\" is not a number"));
   next_ = end;
   if (n.whole && n.digit_count <= 19) {
     if (!n.negative) return events_->unsigned_integer(n.digits);

@@ -35,8 +35,9 @@ struct TextPosition {
 [[noreturn]] void json_unexpected(const std::string& path, TextPosition position, int next, const char* wanted);
 
 /// A strict JSON parser (RFC 8259) of one value, several times as fast as the general one on files that are nearly all
-/// short numbers. Accepts and rejects what nlohmann::json does, but for nesting deeper than 64. Numbers are correctly
-/// rounded.
+/// short numbers. Accepts and rejects what nlohmann::json does, but for nesting deeper than 64 and for NaN, Infinity and
+/// -Infinity, which Python writes: they are numbers here, so that they do no harm where nobody reads them. Numbers are
+/// correctly rounded.
 class JsonScanner {
  public:
   /// `text` holds a value, with space around it at most, that begins at `position` of the file `path`, `depth` levels deep.

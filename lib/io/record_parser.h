@@ -30,7 +30,7 @@ class RecordParser {
  public:
   RecordParser(const std::string& path, const std::vector<std::string>& sections, RecordSink& sink);
 
-  /// Errors: kBadData naming file, line and column: not JSON (NaN and Infinity are not), invalid UTF-8, nested deeper
+  /// Errors: kBadData naming file, line and column: not JSON (but NaN and Infinity pass), invalid UTF-8, nested deeper
   /// than 64; or naming the section: there twice or no list, a record that is no object.
   void feed(const std::string& piece);
   /// The file has ended. Returns the sections asked for that it does not have. Error(kBadData) if it is truncated.

@@ -18,6 +18,7 @@ void RecordReader::clear(int64_t index) {
   index_ = index;
   record_ = nullptr;
   fault_.clear();
+  faults_ = 0;
 }
 
 // Records of a file have their keys in one order, so the line behind the last one found is tried first.
@@ -62,7 +63,14 @@ bool RecordReader::read_plain_field(size_t field, JsonCursor& cursor) {
       if (!cursor.integer(value.integer)) return false;
       value.integer = value.integer != 0;
       return true;
-    case FieldType::kText: return cursor.string(value.text) && !value.text.empty();
+    case FieldType::kId:
+      value.text = {};
+      if (cursor.peek() != '"') return cursor.integer(value.integer);
+      if (!cursor.string(value.text) || value.text.empty()) return false;
+      value.integer = string_id(value.text);
+      return true;
+    case FieldType::kText:
+    case FieldType::kName: return cursor.string(value.text) && !value.text.empty();
     case FieldType::kFrequency:
       return cursor.string(value.text) && (value.text == "r" || value.text == "c" || value.text == "f");
     case FieldType::kIntegers:
@@ -103,12 +111,24 @@ void RecordReader::read_field(size_t field) {
   const auto value = record_->find(rule.key);
   const bool absent = value == record_->end() || (value->is_null() && !rule.required);
   if (absent) {
-    if (!may_be_absent(rule)) settle(field, cat(" is missing, must be ", wanted_by(rule)));
+    if (!may_be_absent(rule) && !counts_as_fault(field, nullptr)) settle(field, cat(" is missing, must be ", wanted_by(rule)));
     return;
   }
   const std::string wrong = io::read_field(*value, rule, values_[field], segmentation_);
   values_[field].present = wrong.empty();
-  if (!wrong.empty()) settle(field, wrong);
+  if (!wrong.empty()) {
+    if (!counts_as_fault(field, &*value)) settle(field, wrong);
+  } else if (rule.fault == Fault::kNoMask && segmentation_.thin_parts > 0) {
+    faults_ |= bit_of(Fault::kThinPart);
+  }
+}
+
+// Whether what is wrong, or missing where `value` is null, is a fault of the record and no error.
+bool RecordReader::counts_as_fault(size_t field, const json* value) {
+  const FieldRule& rule = rules_[field];
+  if (rule.fault == Fault::kCount || (value && !is_faint(*value, rule, segmentation_))) return false;
+  faults_ |= bit_of(rule.fault);
+  return true;
 }
 
 // What the table says of a record that breaks this rule.

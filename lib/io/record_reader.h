@@ -38,9 +38,13 @@ class RecordReader {
   const std::vector<int64_t>& integers(size_t field) const { return values_[field].integers; }
   const Segmentation& segmentation() const { return segmentation_; }
   int64_t index() const { return index_; }
+  /// The record itself, for what its rules do not read; null when it was plain.
+  const nlohmann::json* record() const { return record_; }
   /// What is wrong with a record that is refused only if it counts, in words that follow its field_path(): `.area is missing`.
   /// "" if nothing.
   const std::string& fault() const { return fault_; }
+  /// What is wrong with the record but does not make the file useless, as its rules say.
+  FaultBits faults() const { return faults_; }
 
   /// Throw Error(kBadData) naming file, section, index, field (a line of the table, or none) and id. `what` follows the
   /// name of the field: " is missing".
@@ -53,6 +57,7 @@ class RecordReader {
   bool read_plain_field(size_t field, JsonCursor& cursor);
   bool may_be_absent(const FieldRule& rule) const;
   void settle(size_t field, const std::string& what);
+  bool counts_as_fault(size_t field, const nlohmann::json* value);
   std::string words_for(const std::string& key, const std::string& what) const;
 
   const std::string& path_;
@@ -64,6 +69,7 @@ class RecordReader {
   const nlohmann::json* record_ = nullptr;  // when it is read the general way
   size_t next_ = 0;                  // the line that the next key is likely to have
   std::string fault_;
+  FaultBits faults_ = 0;
 };
 
 /// A section of a file, and the rules for its records.

@@ -8,6 +8,8 @@
 #include <string_view>
 #include <vector>
 
+#include "lib/io/faults.h"
+
 namespace iuq::io {
 
 struct Segmentation;
@@ -16,10 +18,12 @@ struct Segmentation;
 enum class FieldType : uint8_t {
   kInteger,    // of 64 bits, written without a point
   kWhole,      // the same, but 3.0 too
+  kId,         // likewise, or a string that is not empty, which becomes string_id()
   kNumber,
   kBit,        // 0, 1, false or true
   kFlag,       // false, true or a number; any number but 0 is true
   kText,       // a string that is not empty
+  kName,       // the same, or a number, which becomes its digits
   kFrequency,  // LVIS: "r", "c" or "f"
   kIntegers,   // a list
   kWholes,     // a list
@@ -53,6 +57,8 @@ struct FieldRule {
   Range range = {};
   Outcome otherwise = Outcome::kRefuse;
   const char* unless = nullptr;  // a flag, earlier in the table; where it is set the field may be absent
+  Fault fault = Fault::kCount;   // counted, and the field taken as absent, where it is required but missing or empty, or where
+                                 // its value is below the range; kCount: `otherwise` holds for these as well
 };
 
 /// The value of a field. Which member counts follows from the type of its rule.
@@ -61,9 +67,16 @@ struct FieldValue {
   int64_t integer = 0;             // kInteger, kWhole, and 0 or 1 for kBit and kFlag
   double number = 0;               // kNumber
   std::array<double, 4> box{};     // kBox
-  std::string_view text;           // kText, kFrequency: valid while the record is
+  std::string_view text;           // kText, kName, kFrequency, kId if it is a string: valid while the record is
+  std::string digits;              // of a kName that is a number; `text` is a view of it
   std::vector<int64_t> integers;   // kIntegers, kWholes
 };
+
+/// Whether the field is to be taken as absent, with its fault counted: `value` is null, empty, or below the range.
+bool is_faint(const nlohmann::json& value, const FieldRule& rule, const Segmentation& segmentation);
+
+/// A negative number that stands for an id that is a string; the same in every file and process.
+int64_t string_id(std::string_view text);
 
 /// Reads `value` into `out` (a segmentation into `segmentation`), or says what is wrong in words that follow the name of
 /// the field: ` is "big", must be a number`, `.counts[3] is -1, must be ...`; "" when all is well.

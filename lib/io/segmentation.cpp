@@ -98,25 +98,30 @@ std::string not_u32(const char* key, size_t i, const json& value) {
   return cat(key, "[", i, "] is ", shown(value), ", must be an integer of 0 to 4294967295");
 }
 
+bool is_thin(size_t numbers) { return numbers < 6 || numbers % 2 != 0; }
+
 std::string read_polygons(const json& value, PolygonRule rule, Segmentation& out) {
   out.kind = Segmentation::Kind::kPolygons;
   out.numbers.clear();
   out.lengths.clear();
   if (value.empty()) return " is an empty list, must hold a polygon or be an RLE object";
+  const bool keeps_thin = rule == PolygonRule::kFirst && value[0].size() > 4;
   for (size_t i = 0; i < value.size(); ++i) {
     const json& polygon = value[i];
     if (!polygon.is_array()) return cat("[", i, "] is ", shown(polygon), ", must be a list of numbers x0, y0, x1, y1, ...");
     for (size_t j = 0; j < polygon.size(); ++j) {
-      if (!polygon[j].is_number()) return cat("[", i, "][", j, "] is ", shown(polygon[j]), ", must be a number");
-      out.numbers.push_back(polygon[j].get<double>());
+      if (!polygon[j].is_number() || !std::isfinite(polygon[j].get<double>())) {
+        return cat("[", i, "][", j, "] is ", shown(polygon[j]), ", must be a number");
+      }
     }
+    out.thin_parts += is_thin(polygon.size());
+    if (is_thin(polygon.size()) && !keeps_thin) continue;
+    for (const json& number : polygon) out.numbers.push_back(number.get<double>());
     out.lengths.push_back(static_cast<uint32_t>(polygon.size()));
-    if (rule == PolygonRule::kAll && (polygon.size() < 6 || polygon.size() % 2 != 0)) {
-      return cat("[", i, "] has ", polygon.size(), " numbers, must have an even count of at least 6 (x, y of three points)");
-    }
   }
-  if (enough_numbers(out, rule)) return "";
-  return cat("[0] has ", out.lengths[0], " numbers, must have more than 4 (the first polygon needs three points)");
+  if (!out.lengths.empty()) return "";
+  out.nothing = true;
+  return cat("[0] has ", value[0].size(), " numbers, must have an even count of at least 6 (x, y of three points)");
 }
 
 std::string read_rle(const json& value, Segmentation& out) {
@@ -221,6 +226,9 @@ bool read_segmentation(JsonCursor& cursor, PolygonRule rule, Segmentation& out) 
 }
 
 std::string read_segmentation(const json& value, PolygonRule rule, Segmentation& out) {
+  out.thin_parts = 0;
+  out.nothing = false;
+  if (value.is_array() && value.size() == 1 && value[0].is_object()) return read_rle(value[0], out);
   if (value.is_array()) return read_polygons(value, rule, out);
   if (value.is_object()) return read_rle(value, out);
   return cat(" is ", shown(value), ", must be a list of polygons or an RLE object");

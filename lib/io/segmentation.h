@@ -24,15 +24,19 @@ struct Segmentation {
   std::vector<uint32_t> counts;         // kCounts
   std::string_view text;                // kString: into the record, into `unescaped` or into what was unpacked
   std::string unescaped;
+  // Of what was read the general way:
+  uint32_t thin_parts = 0;  // polygons of fewer than three points or of half a point; left out, but see PolygonRule
+  bool nothing = false;     // there is no mask: the value is empty, or no polygon of it has three points
 };
 
-/// Which polygons need three points: each (six numbers or more, x and y of each point), or only the first (more than four
-/// numbers), as in pycocotools.
+/// Which polygons need three points: each (six numbers or more, x and y of each point; others are left out), or only the first
+/// (more than four numbers), as in pycocotools, which draws the others whatever they have; where the first has fewer it gives
+/// up, and polygons are left out as by kAll.
 enum class PolygonRule { kAll, kFirst };
 
 /// Plain forms at the speed of memory; false leaves it to the general way.
 bool read_segmentation(JsonCursor& cursor, PolygonRule rule, Segmentation& out);
-/// Any form. "", or what is wrong as read_field() says it.
+/// Any form, also an RLE that is alone in a list. "", or what is wrong as read_field() says it.
 std::string read_segmentation(const nlohmann::json& value, PolygonRule rule, Segmentation& out);
 
 /// A segmentation in few bytes and without loss: polygons whose numbers are all whole hundredths (COCO's are) take 4 bytes

@@ -31,7 +31,10 @@ int64_t read_number(std::string_view text, size_t& at) {
     }
     const int64_t bits = static_cast<unsigned char>(text[at]) - kFirst;
     if (bits < 0 || bits >= 2 * kMore) {
-      throw Error(ErrorCode::kBadData, cat("compressed counts have a character outside '0'..'o' at ", at));
+      const bool is_bytes = text.starts_with("b'") || text.starts_with("b\"");
+      throw Error(ErrorCode::kBadData,
+                  cat("compressed counts have a character outside '0'..'o' at ", at,
+                      is_bytes ? "; they are the text of Python bytes, str(counts); write counts.decode() instead" : ""));
     }
     ++at;
     value |= (bits & (kMore - 1)) << (kBits * group);

@@ -1,5 +1,6 @@
 #include "lib/train/trainer.h"
 
+#include <algorithm>
 #include <memory>
 #include <nlohmann/json.hpp>
 
@@ -10,6 +11,8 @@
 #include "lib/cache/feature_store.h"
 #include "lib/data/annotations.h"
 #include "lib/data/image_check.h"
+#include "lib/data/image.h"
+#include "lib/data/sampler.h"
 #include "lib/io/atomic_file.h"
 #include "lib/io/provenance.h"
 #include "lib/io/safetensors.h"
@@ -289,6 +292,41 @@ void check_job(const TrainJob& job) {
   }
 }
 
+// How many pixels one pixel of the image becomes at most.
+double largest_growth(const TrainJob& job, const data::Image& image) {
+  const auto& input = job.input;
+  const bool jitters = input.lsj.size > 0;
+  const int64_t side = *std::max_element(input.short_side.begin(), input.short_side.end());
+  const auto [height, width] = data::fit_size(image.height, image.width, jitters ? input.lsj.size : side,
+                                              jitters ? input.lsj.size : input.long_side);
+  const double resized = static_cast<double>(height * width) / static_cast<double>(image.height * image.width);
+  const double jitter = jitters ? input.lsj.max_scale * input.lsj.max_scale : 1;
+  return resized * jitter * (job.view.resize ? 1 / job.view.min_area : 1);
+}
+
+// Says once what the data set has that will not be learnt: images without instances, and instances that stay below
+// train.min_pixels even at the largest size of the input. Error(kBadData) when nothing is left.
+void say_what_is_left_out(const TrainJob& job, const data::Dataset& dataset) {
+  const std::vector<int64_t> images = data::training_images(dataset, job.train.drop_empty);
+  if (images.empty()) throw Error(ErrorCode::kBadData, cat("\"", job.annotations, "\" has no image with instances to train on"));
+  const auto empty = std::ssize(dataset.images()) - std::ssize(images);
+  if (empty > 0) log::info(cat(empty, " of ", dataset.images().size(), " images have no instances and are left out (train.drop_empty)"));
+  int64_t instances = 0, small = 0;
+  for (const data::Image& image : dataset.images()) {
+    const double growth = largest_growth(job, image);
+    for (const data::Annotation& annotation : dataset.annotations_of(image)) {
+      if (annotation.crowd) continue;
+      ++instances;
+      small += annotation.area * growth < static_cast<double>(job.train.min_pixels);
+    }
+  }
+  if (small == 0) return;
+  const std::string what = cat("\"", job.annotations, "\": ", small, " of ", instances, " instances have fewer than ", job.train.min_pixels,
+                               " pixels (train.min_pixels) at the largest size of the input");
+  if (small == instances) throw Error(ErrorCode::kBadData, cat(what, ", so there is nothing to train on"));
+  log::warning(cat(what, " and are not learnt"));
+}
+
 // Pixels mined for other instances would be taken for this run's hard ones.
 void check_negatives(const uniq::Negatives& negatives, const io::Provenance& provenance, const TrainJob& job) {
   const std::string mined = io::input_digest(json::parse(negatives.provenance()), "annotations");
@@ -301,7 +339,8 @@ void check_negatives(const uniq::Negatives& negatives, const io::Provenance& pro
 
 bool train(const TrainJob& job, const std::string& output, bool resume, bool force, bool dry_run) {
   check_job(job);
-  const data::Dataset dataset = data::Dataset::load(job.annotations, job.threads);
+  const data::Dataset dataset = data::Dataset::load(
+      job.annotations, {.threads = job.threads, .strict = job.strict, .images = job.images});
   std::shared_ptr<const cache::FeatureStore> store;
   if (!job.features.empty()) store = std::make_shared<cache::FeatureStore>(cache::FeatureStore::open(job.features));
   std::shared_ptr<const uniq::Negatives> negatives;
@@ -317,6 +356,7 @@ bool train(const TrainJob& job, const std::string& output, bool resume, bool for
     throw Error(ErrorCode::kBadData, cat("none of the ", wanted.size(), " images of \"", job.annotations, "\" can be used"));
   }
   const RunInputs inputs = RunInputs::of(dataset, usable.images, store ? "" : job.images, job.threads);
+  say_what_is_left_out(job, dataset);
   if (dry_run) {
     if (!force && folder.prepare(provenance, inputs, resume, force, job.accept_changes)) return false;
     log::info(cat("would train ", job.train.steps, " steps of ", job.train.batch, " images on ", usable.images.size(),

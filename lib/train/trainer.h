@@ -34,6 +34,7 @@ struct TrainJob {
   int64_t diagnose_every = 0;  // steps between two diagnoses, whose lines go to metrics.jsonl; 0: none. Changes no number
   bool accept_changes = false;            // go on with a run although annotations or images have changed since it began
   int64_t max_errors = 0;                 // images that may be left out as they cannot be read
+  bool strict = false;                    // faults in the annotations are errors
   std::function<bool()> stop = stop_requested;  // asked after each step whether to stop there, to go on with `resume`
 };
 

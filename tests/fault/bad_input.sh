@@ -27,10 +27,13 @@ if [[ $EUID != 0 ]]; then
 fi
 coco "$square" 1 '"large"' >broken/string.json
 expect 65 'string.json.*area.*large' out -- "${train[@]}" -o out --annotations broken/string.json
+# What is left out leaves nothing here; strictly it is the error itself.
 coco "$square" 77 >broken/orphan.json
-expect 65 'orphan.json.*77' out -- "${train[@]}" -o out --annotations broken/orphan.json
+expect 65 'orphan.json.*annotations.0..image_id is of no image .id 9' out -- "${train[@]}" --strict -o out --annotations broken/orphan.json
+expect 65 'no image with instances to train on' out -- "${train[@]}" -o out --annotations broken/orphan.json
 coco '[[4,4,13,4,13]]' >broken/five.json
-expect 65 'five.json.*has 5 numbers.*id 9' out -- "${train[@]}" -o out --annotations broken/five.json
+expect 65 'five.json.*segmentation is missing or empty.*id 9' out -- "${train[@]}" --strict -o out --annotations broken/five.json
+expect 65 'no image with instances to train on' out -- "${train[@]}" -o out --annotations broken/five.json
 coco '{"size":[32,64],"counts":[0,2048]}' >broken/size.json
 expect 65 'size.json.*9' out -- "${train[@]}" -o out --annotations broken/size.json
 coco '{"size":[64,64],"counts":[0,100]}' >broken/sum.json

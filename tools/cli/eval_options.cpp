@@ -1,14 +1,19 @@
 #include "tools/cli/eval_options.h"
 
 #include "lib/base/error.h"
+#include "lib/base/log.h"
+#include "lib/data/image_header.h"
+#include "lib/eval/protocol.h"
+#include "lib/io/atomic_file.h"
 
 namespace iuq::cli {
 
 void EvalOptions::add_to(Tool& tool) {
   tool.input("--annotations", annotations, "annotations, COCO or LVIS JSON, plain or gzip; - is stdin");
   tool.input("--predictions", predictions, "results list, COCO JSON, plain or gzip; - is stdin");
+  tool.input("--images", images, "folder of the images, for sizes that the annotations do not state", false);
   auto& flags = tool.flags();
-  flags.add_option("--style,--protocol", style, "coco or lvis")->capture_default_str()->type_name("NAME");
+  flags.add_option("--style,--protocol", style, "coco, lvis, or auto: as the annotations are")->capture_default_str()->type_name("NAME");
   flags.add_option("--iou", iou, "segm, bbox, boundary, or several; both is segm,bbox")->capture_default_str()
       ->type_name("TYPE[,TYPE]");
   flags.add_option("--max-dets", max_dets, "cuts: three per image and category (coco, default 1,10,100), one per image "
@@ -36,12 +41,15 @@ void EvalOptions::add_to(Tool& tool) {
   flags.add_option("--min-ap", min_ap, "exit 1 when AP (0..1, first IoU type) is lower")->type_name("X");
   flags.add_option("-o,--output", output, "also write the numbers with their provenance")->type_name("PATH");
   flags.add_flag("-f,--force", force, "replace an existing output");
-  tool.offer(kThreads | kJson);
+  tool.offer(kThreads | kJson | kStrict);
 }
 
-eval::EvalConfig EvalOptions::config(int threads) const {
+eval::EvalConfig EvalOptions::config(const Tool& tool) const {
   eval::EvalConfig config;
-  config.protocol = eval::parse_protocol(style);
+  config.protocol = style == "auto" ? eval::protocol_of(annotations) : eval::parse_protocol(style);
+  if (style == "auto" && config.protocol == eval::Protocol::kLvis) {
+    log::info(cat("\"", annotations, "\" is an LVIS file and judged as one; --style coco for the other way"));
+  }
   config.iou_types = eval::parse_iou_types(iou);
   if (config.protocol == eval::Protocol::kLvis) config.max_dets = {300};
   if (!max_dets.empty()) config.max_dets = max_dets;
@@ -51,7 +59,15 @@ eval::EvalConfig EvalOptions::config(int threads) const {
   config.categories = categories;
   config.image_ids = image_ids;
   config.boundary_ratio = boundary_ratio;
-  config.threads = threads;
+  config.threads = tool.threads();
+  config.strict = tool.strict();
+  if (!images.empty()) {
+    config.image_size = [folder = images](const std::string& file_name) {
+      const data::ImageHeader header = data::stated_header(io::join(folder, file_name));
+      if (header.has_size()) return header.turned();
+      throw Error(ErrorCode::kBadData, cat("\"", io::join(folder, file_name), "\" does not tell its size"));
+    };
+  }
   config.check();
   if (!compare.empty() && (annotations == "-" || predictions == "-" || compare == "-")) {
     throw Error(ErrorCode::kUsage, "--compare reads its files more than once, so none of them can be stdin");

@@ -10,8 +10,8 @@ namespace iuq::cli {
 
 /// The flags of iuq-eval.
 struct EvalOptions {
-  std::string annotations, predictions, output, curves, compare;
-  std::string iou = "segm", style = "coco";
+  std::string annotations, predictions, output, curves, compare, images;
+  std::string iou = "segm", style = "auto";
   std::vector<int> max_dets;
   std::vector<double> iou_thresholds, area_sides;
   std::vector<std::string> categories;
@@ -23,7 +23,7 @@ struct EvalOptions {
 
   void add_to(Tool& tool);
   /// Error(kUsage) for what does not fit together.
-  eval::EvalConfig config(int threads) const;
+  eval::EvalConfig config(const Tool& tool) const;
 };
 
 }  // namespace iuq::cli

@@ -105,6 +105,9 @@ void Tool::offer(unsigned offers) {
     app_.add_option("--max-errors", max_errors_, "images that may be left out as they cannot be read (default 0)")
         ->check(CLI::Range(int64_t{0}, INT64_MAX))->type_name("N");
   }
+  if (offers & kStrict) {
+    app_.add_flag("--strict", strict_, "what is left out of the annotations or mended is an error that lists every case");
+  }
   if (offers & kJson) app_.add_flag("--json", json_, "the report as one JSON object on stdout");
 }
 

@@ -29,6 +29,7 @@ enum Offer : unsigned {
   kResume = 32,   // --resume
   kJson = 64,     // --json
   kMaxErrors = 128,  // --max-errors
+  kStrict = 256,  // --strict
 };
 
 class Tool {
@@ -61,6 +62,7 @@ class Tool {
   bool resume() const { return resume_; }
   bool json() const { return json_; }
   int64_t max_errors() const { return max_errors_; }
+  bool strict() const { return strict_; }
   const std::string& device() const { return device_; }
   int threads() const;  // --threads, else the affinity mask
   const Shard& shard() const { return shard_; }
@@ -77,7 +79,7 @@ class Tool {
   std::vector<std::string> variants_, settings_;
   int64_t seed_ = -1, threads_ = 0, max_errors_ = 0;
   bool force_ = false, dry_run_ = false, resume_ = false, json_ = false, print_config_ = false, explain_config_ = false;
-  bool quiet_ = false, verbose_ = false, no_color_ = false, no_provenance_ = false;
+  bool strict_ = false, quiet_ = false, verbose_ = false, no_color_ = false, no_provenance_ = false;
   Shard shard_;
 };
 

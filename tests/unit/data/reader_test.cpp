@@ -91,7 +91,7 @@ Lines error_of(const iuq::Error& e) { return {{-1, cat("error ", static_cast<int
 // As training sees the file.
 Lines trained(const std::string& path, int threads, size_t block) {
   try {
-    const Dataset set = DatasetLoader(path, threads, block).load();
+    const Dataset set = DatasetLoader(path, {.threads = threads}, block).load();
     Lines out;
     for (size_t i = 0; i < set.annotations().size(); ++i) {
       const auto& a = set.annotations()[i];
@@ -187,7 +187,7 @@ TEST_CASE("reader: the first faulty record is named, and in the same words where
       {"id", "x"}, {"id", nullptr}, {"image_id", 1.5}, {"category_id", json::array()}, {"segmentation", 5},
       {"segmentation", {{1, 2, 3, "4", 5, 6}}}, {"segmentation", {{"size", {40}}, {"counts", "0"}}},
       {"segmentation", {{"size", {40, 40}}, {"counts", {5, -1}}}}, {"segmentation", {{"size", {40, 40}}, {"counts", {5, 6}}}},
-      {"segmentation", {{"size", {40, 40}}, {"counts", "~~"}}}, {"segmentation", json::array()}};
+      {"segmentation", {{"size", {40, 40}}, {"counts", "~~"}}}, {"image_id", ""}};
   for (const auto& [key, value] : faults) {
     json set = whole;
     for (const size_t at : {size_t{63}, size_t{64}, size_t{190}}) set["annotations"][at][key] = value;

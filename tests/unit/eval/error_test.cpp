@@ -37,6 +37,7 @@ void expect_complaint(const std::function<void(Scene&)>& spoil, const std::strin
   spoil(scene);
   EvalConfig config;
   config.iou_types = {IouType::kSegm, IouType::kBbox};
+  config.strict = true;
   const std::string message = complaint(scene.gt_path(), scene.dt_path(), config);
   CAPTURE(message, file, what);
   CHECK(message.find(file) != std::string::npos);
@@ -90,7 +91,7 @@ TEST_CASE("eval: broken annotations name the section, the record and the key", "
   spoil("id", "x", "annotations[1].id");
   spoil("iscrowd", "no", "annotations[1].iscrowd");
   spoil("bbox", nullptr, "annotations[1].bbox");
-  spoil("segmentation", json::array(), "annotations[1].segmentation is an empty list");
+  spoil("segmentation", json::array(), "annotations[1].segmentation is missing or empty");
   spoil("segmentation", rle("011"), "annotations[1].segmentation: counts sum to 2");
   spoil("segmentation", {{"a", "b"}}, "annotations[1].segmentation.size");
   spoil("segmentation", {"abc"}, "annotations[1].segmentation[0] is \"abc\", must be a list of numbers");

@@ -100,8 +100,7 @@ TEST_CASE("coco_json: broken files name the file and what is wrong", "[io][error
   CHECK(mentions(error_of(R"({"images": [{"id": 1}, {"id")"), "truncated"));
   CHECK(mentions(error_of(""), "truncated"));
   CHECK(mentions(error_of("{\"images\": [\n{\"id\": x}]}"), "line 2, column"));
-  CHECK(mentions(error_of(R"({"images": [{"area": NaN}]})"), "NaN"));
-  CHECK(mentions(error_of(R"({"images": [{"area": -Infinity}]})"), "not valid JSON"));
+  CHECK(mentions(error_of(R"({"images": [{"area": -NaN}]})"), "not valid JSON"));
   CHECK(mentions(error_of(R"({"images": [{"area": 1e999}]})"), "1e999"));
   CHECK(mentions(error_of("{\"images\": [{\"name\": \"\xff\xfe\"}]}"), "UTF-8"));
   CHECK(mentions(error_of(R"([{"id": 1}] garbage)"), "not valid JSON"));

@@ -99,7 +99,7 @@ const std::vector<std::string>& documents() {
       "\xef\xbb\xbf[{\"plain\": true},\n{\"y\": null}]",
       R"({"im\u0061ges": [{"id": 1}], "annotations": [{"plain": -0}], "empty": [], "": 3})",
       "[]", "{}", "", " ", "3", "[[1]]", "[1]", "[{}, {}, 7]", "[{},]", "[,{}]", "[{} {}]", "[{}]]", "{\"a\" 1}", "{\"a\": 1,}",
-      R"({"images": {}, "annotations": []})", R"({"images": [], "images": []})", R"({"images": [{"id": NaN}]})",
+      R"({"images": {}, "annotations": []})", R"({"images": [], "images": []})", R"({"images": [{"id": NaN}, {"x": -Infinity}, {"id": Nan}]})",
       R"({"images": [{"id": tru}]})", R"([{"a": 1e999}])", R"([{"a": "\x"}])", "[{\"a\": \"\xff\"}]", "[{\"a\": \"line\nbreak\"}]",
       R"({"info": [1, 2,]})", R"({"info": [1 2]})", R"({"info": [,]})", R"({"info": [[[]]})", "\xef\xbb", "\xef\xbb\xbf\xef\xbb\xbf[]",
       " \xef\xbb\xbf[]"};
