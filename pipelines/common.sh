@@ -8,10 +8,11 @@
 #              are simply made again: they take no days)
 #   LAUNCH     pipelines/launch/local.sh (default) or pipelines/launch/slurm.sh, for the stages that take long
 #   MODEL      a variant of the config, added to every tool that reads it
+#   SEED       another number than the config's "seed"; outputs go to runs/<name>-seed<N>/
 #   DEVICE     where networks run: cpu (default), cuda, cuda:N or auto
 #   SHARDS     parts that feature caching is cut into (default 1)
 #   RUNS       folder of the outputs (default runs)      TOOLS   folder of the tools (default build/bin)
-# Sets CONFIG, RUN, CONFIG_FLAGS, DEVICE_FLAGS and the functions stage, done_file, variant, has_section, require_data and
+# Sets CONFIG, RUN, CONFIG_FLAGS, SEED_FLAGS, DEVICE_FLAGS and the functions stage, done_file, variant, has_section, require_data and
 # finish.
 # shellcheck shell=bash
 set -euo pipefail
@@ -31,13 +32,14 @@ done
 ROOT=$(realpath "$(dirname "${BASH_SOURCE[0]}")/..")
 cd "$ROOT"
 CONFIG=${CONFIG#"$ROOT"/}
-RUN=${RUNS:-runs}/$RECIPE${MODEL:+-$MODEL}
+RUN=${RUNS:-runs}/$RECIPE${MODEL:+-$MODEL}${SEED:+-seed$SEED}
 RUN=${RUN#"$ROOT"/}
 SHARDS=${SHARDS:-1}
 LAUNCH=${LAUNCH:-pipelines/launch/local.sh}
 export PATH=${TOOLS:-$ROOT/${BUILD:-build}/bin}:$PATH
 
 [[ ${MODEL:-} =~ ^[A-Za-z0-9_+,-]*$ ]] || die 64 "MODEL=$MODEL, must be variants of the config, with commas between"
+[[ ${SEED:-0} =~ ^(0|[1-9][0-9]{0,17})$ ]] || die 64 "SEED=$SEED, must be a number from 0"
 [[ -e $CONFIG ]] || die 66 "$CONFIG is missing"
 [[ $SHARDS =~ ^[1-9][0-9]*$ ]] || die 64 "SHARDS=$SHARDS, must be a number from 1"
 [[ -x $LAUNCH ]] || die 64 "LAUNCH=$LAUNCH is no program; there are: $(echo pipelines/launch/*.sh)"
@@ -46,8 +48,9 @@ for bound in "${FROM:-0}" "${TO:-0}"; do
 done
 [[ -n ${DRY:-} ]] || command -v iuq-eval >/dev/null || die 66 "the tools are not built; run make"
 
+SEED_FLAGS=(${SEED:+--seed "$SEED"})
 # shellcheck disable=SC2034  # used by the recipes
-CONFIG_FLAGS=(-c "$CONFIG" ${MODEL:+--variant "$MODEL"})
+CONFIG_FLAGS=(-c "$CONFIG" ${MODEL:+--variant "$MODEL"} "${SEED_FLAGS[@]}")
 # shellcheck disable=SC2034
 DEVICE_FLAGS=(${DEVICE:+--device "$DEVICE"})
 # variant NAME   CONFIG_FLAGS's variants and one more, as one list: they apply in order

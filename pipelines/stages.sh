@@ -14,7 +14,7 @@ WEIGHTS_DONE=${WEIGHTS_DONE:-}
 [[ -v EVAL_FLAGS ]] || EVAL_FLAGS=()
 
 stage 15-base -n 1 "$CONFIG" "$DATA_DONE" ${WEIGHTS_DONE:+"$WEIGHTS_DONE"} -- \
-  iuq-train -c "$CONFIG" --variant "$(variant base)" --annotations "$TRAIN" --images "$TRAIN_IMAGES" "${DEVICE_FLAGS[@]}" \
+  iuq-train -c "$CONFIG" --variant "$(variant base)" "${SEED_FLAGS[@]}" --annotations "$TRAIN" --images "$TRAIN_IMAGES" "${DEVICE_FLAGS[@]}" \
   ${BASE_WEIGHTS:+--weights "$BASE_WEIGHTS"} --resume -o "$RUN/base"
 
 MADE_FOR_CONTROL=("$(done_file 15-base)") CONTROL_FLAGS=()
@@ -25,11 +25,11 @@ if has_section cache; then
 fi
 
 stage 40-control -n 1 "$CONFIG" "${MADE_FOR_CONTROL[@]}" -- \
-  iuq-train -c "$CONFIG" --variant "$(variant control)" --annotations "$TRAIN" --images "$TRAIN_IMAGES" \
+  iuq-train -c "$CONFIG" --variant "$(variant control)" "${SEED_FLAGS[@]}" --annotations "$TRAIN" --images "$TRAIN_IMAGES" \
   "${CONTROL_FLAGS[@]}" "${DEVICE_FLAGS[@]}" --weights "$RUN/base/model.safetensors" --resume -o "$RUN/control"
 
 stage 41-method -n 1 "$CONFIG" "${MADE_FOR_CONTROL[@]}" "${MADE_FOR_METHOD[@]}" -- \
-  iuq-train -c "$CONFIG" --variant "$(variant method)" --annotations "$TRAIN" --images "$TRAIN_IMAGES" \
+  iuq-train -c "$CONFIG" --variant "$(variant method)" "${SEED_FLAGS[@]}" --annotations "$TRAIN" --images "$TRAIN_IMAGES" \
   "${CONTROL_FLAGS[@]}" "${METHOD_FLAGS[@]}" "${DEVICE_FLAGS[@]}" --weights "$RUN/base/model.safetensors" --resume \
   -o "$RUN/method"
 
@@ -45,7 +45,12 @@ for name in base control method; do
     iuq-eval --annotations "$VAL" --predictions "$RUN/$name/predictions.json" "${EVAL_FLAGS[@]}" -o "$RUN/$name/ap.json"
 done
 
-stage 70-summary "$(done_file 60-ap-base)" "$(done_file 60-ap-control)" "$(done_file 60-ap-method)" -- \
+# What the method adds, with an interval over the validation images.
+stage 65-compare "$(done_file 10-data)" "$(done_file 50-predict-control)" "$(done_file 50-predict-method)" -- \
+  iuq-eval -q --annotations "$VAL" --predictions "$RUN/control/predictions.json" --compare "$RUN/method/predictions.json" \
+  "${EVAL_FLAGS[@]}" -o "$RUN/compare.json"
+
+stage 70-summary "$(done_file 60-ap-base)" "$(done_file 60-ap-control)" "$(done_file 60-ap-method)" "$(done_file 65-compare)" -- \
   pipelines/summary.sh "$RUN" base control method
 
 finish

@@ -2,7 +2,7 @@
 # Writes RUN/summary.json and RUN/summary.txt from the AP of the runs in RUN:   summary.sh RUN NAME...
 #
 # summary.json: {"recipe", "<name>_ap" ..., "results": {"<name>": {"AP", "AP50", "AP75", "APs", "APm", "APl"}},
-# "seconds": {"<stage>": s}, "versions": {"iuq", "built_with"}}; of LVIS also "APr", "APc", "APf". AP in [0, 1], -1 where
+# "method_gain": {"AP", "low", "high"} over control with the 95 % interval of a bootstrap over images, "seconds": {"<stage>": s}, "versions": {"iuq", "built_with"}}; of LVIS also "APr", "APc", "APf". AP in [0, 1], -1 where
 # there is nothing to judge. An interrupted stage's seconds are those of all its parts.
 set -euo pipefail
 export LC_ALL=C
@@ -38,16 +38,27 @@ for name in "$@"; do
   results+=", \"$name\": {${fields#, }}"
   table+=$'\n'$row
 done
+# What the method adds: difference and 95 % interval of AP and AP75 of masks.
+gain='' fields=''
+for i in 0 2; do
+  number=comparison.types.0.stats.$i
+  numbers=$(iuq-info --get "$number.difference" --get "$number.low" --get "$number.high" "$run/compare.json")
+  mapfile -t numbers <<<"$numbers"
+  gain+=$(awk -v d="${numbers[0]}" -v l="${numbers[1]}" -v h="${numbers[2]}" -v name="${metrics[i]}" \
+    'BEGIN { printf "  %s %+.1f [%+.1f, %+.1f]", name, 100 * d, 100 * l, 100 * h }')
+  (( i > 0 )) || fields="\"AP\": ${numbers[0]}, \"low\": ${numbers[1]}, \"high\": ${numbers[2]}"
+done
 version=$(iuq-eval --version)
 built_with=$(sed -n 's/^built with //p' <<<"$version")
 version=${version%%$'\n'*}
 recipe=$(basename "$run")
 
-printf '{"recipe": "%s", %s"results": {%s},\n "seconds": {%s},\n "versions": {"iuq": "%s", "built_with": "%s"}}\n' \
-  "$recipe" "$headline" "${results#, }" "$(seconds)" "${version#iuq-eval }" "$built_with" >"$run/summary.json.tmp"
+printf '{"recipe": "%s", %s"results": {%s},\n "method_gain": {%s}, "seconds": {%s},\n "versions": {"iuq": "%s", "built_with": "%s"}}\n' \
+  "$recipe" "$headline" "${results#, }" "$fields" "$(seconds)" "${version#iuq-eval }" "$built_with" >"$run/summary.json.tmp"
 {
   echo "$table"
   echo
+  echo "method over control:$gain   (95 % over images; one pair of trainings)"
   pictures=()
   for name in "$@"; do [[ ! -e $run/$name/contact.png ]] || pictures+=("$run/$name/contact.png"); done
   (( ! ${#pictures[@]} )) || printf 'pictures: %s\n' "${pictures[*]}"

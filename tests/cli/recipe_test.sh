@@ -33,8 +33,10 @@ expect "a look shows the last stage" has "$TMP/stderr" "70-summary: would run"
 
 recipe toy
 expect "toy runs" same "$rc" 0
-expect "toy calls 1 + 3 trainings + cache + mine + 3 predictions + 3 evaluations" same "$(wc -l <"$CALLS")" 12
+expect "toy calls 1 + 3 trainings + cache + mine + 3 predictions + 3 evaluations + 1 comparison" same "$(wc -l <"$CALLS")" 13
 expect "the table has all three runs in percent" same "$(grep -cE '^(base|control|method) +25\.0 +50\.0 +20\.0 +- +30\.0 +40\.0$' "$OUTPUT")" 3
+expect "and what the method adds, with intervals" has "$OUTPUT" "method over control:  AP +5.0 [+1.0, +9.0]  AP75 -2.0 [-3.0, +0.0] "
+expect "the gain is in the summary" same "$("$TOOLS/iuq-info" --get method_gain.low "$RUNS/toy/summary.json")" 0.01
 expect "the summary has the headline numbers" has "$RUNS/toy/summary.json" '"base_ap": 0.25, "control_ap": 0.25, "method_ap": 0.25'
 expect "the summary has the seconds of each stage" has "$RUNS/toy/summary.json" '"41-method": '
 expect "the summary has the version" has "$RUNS/toy/summary.json" '"versions": {"iuq": "0.0.0 (stand-in)", "built_with": "stand-ins"}'
@@ -47,6 +49,12 @@ expect "and still shows the table" has "$OUTPUT" "method"
 recipe toy MODEL=solov2 SHARDS=3 LOCAL_JOBS=2
 expect "shards are cached one by one" same "$(grep -c '^iuq-cache.*--shard [0-2]/3' "$CALLS")" 3
 expect "training reads all shards" has "$CALLS" "shard-000-of-003.h5 $RUNS/toy-solov2/features/shard-001-of-003.h5 "
+
+recipe toy SEED=7
+expect "another seed is another run" test -s "$RUNS/toy-seed7/summary.json"
+expect "every tool that draws is told of it" same "$(grep -c -- '--seed 7' "$CALLS")" 9
+recipe toy SEED=x
+expect "a seed must be a number" same "$rc" 64
 
 recipe coco
 expect "coco without DATA is a usage error" same "$rc" 64
@@ -75,7 +83,7 @@ mkdir -p "$TMP/lvis/annotations"
 echo '{}' | tee "$TMP/lvis/annotations/lvis_v1_train.json" >"$TMP/lvis/annotations/lvis_v1_val.json"
 recipe solov2-r50-lvis DATA="$TMP/lvis" WEIGHTS="$TMP/r50.pth"
 expect "lvis runs" same "$rc" 0
-expect "lvis judges as LVIS does" same "$(grep -c '^iuq-eval .*lvis_v1_val.json.* --style lvis ' "$CALLS")" 3
+expect "lvis judges as LVIS does" same "$(grep -c '^iuq-eval .*lvis_v1_val.json.* --style lvis ' "$CALLS")" 4
 expect "its table has the groups of categories" has "$OUTPUT" "APr    APc    APf"
 expect "and its summary too" same "$("$TOOLS/iuq-info" --get results.method.APf "$RUNS/solov2-r50-lvis/summary.json")" 0.7
 expect "lvis finds images by the folders that the annotations name" has "$CALLS" "--images $TMP/lvis --"

@@ -35,6 +35,9 @@ case $tool in
   eval)
     protocol=coco more=
     [[ " $* " != *" --style lvis "* ]] || protocol=lvis more=', "APr": 0.5, "APc": 0.6, "APf": 0.7'
+    if [[ " $* " == *" --compare "* ]]; then
+      more+='}, "comparison": {"types": [{"stats": [{"difference": 0.05, "low": 0.01, "high": 0.09}, {}, {"difference": -0.02, "low": -0.03, "high": 0}]}]'
+    fi
     printf '{"config": {"protocol": "%s"}, "per_category": [{"AP": 0.9}],\n "stats": {"AP": 0.25, "AP50": 5e-1, "AP75": 0.2, "APs": -1, "APm": 0.3, "APl": 0.4%s}}\n' \
       "$protocol" "$more" >"$output"
     ;;
