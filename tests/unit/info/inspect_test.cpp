@@ -123,7 +123,7 @@ TEST_CASE("info: what is broken in a text file is said", "[info][error]") {
   says("m.jsonl", "{\"step\": 1}\n{\"ste", "line 2");
   says("ap.json", R"({"format": "iuq-ap"})", "stats");
   says("x.json", R"({"x": 1})", "none of iuq's files");
-  says("a.json", R"({"images": [], "categories": []})", "annotations");
+  says("a.json", R"({"images": [], "annotations": 5, "categories": []})", "annotations");
   CHECK_THROWS_AS(info::inspect(folder / "none", false), Error);
 }
 

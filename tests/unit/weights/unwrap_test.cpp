@@ -20,7 +20,7 @@ namespace {
 using namespace iuq;
 using namespace iuq::weights;
 
-bool has(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
+bool says(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 
 io::TensorData filled(float value) {
   const std::vector<float> values(4, value);
@@ -80,11 +80,11 @@ TEST_CASE("unwrap: of a teacher, a student and an average one is chosen by --pre
     CHECK(student.left_out.size() == norms().size());
   }
   CHECK(first_of(unwrap(file, "auto", "teacher", "x").file) == 1);
-  CHECK(has(test::message_of([&] { unwrap(file, "auto", "stud", "x"); }), "no name begins with \"stud.\"; --prefix can be student, teacher"));
+  CHECK(says(test::message_of([&] { unwrap(file, "auto", "stud", "x"); }), "no name begins with \"stud.\"; --prefix can be student, teacher"));
 
   const test::TempFolder folder;
   io::write_safetensors(folder / "two.safetensors", file);
-  CHECK(has(test::message_of([&] { convert(folder / "two.safetensors", {}); }), "choose with --prefix student, teacher"));
+  CHECK(says(test::message_of([&] { convert(folder / "two.safetensors", {}); }), "choose with --prefix student, teacher"));
 }
 
 TEST_CASE("unwrap: mmcv's averaged buffers are left out and offered", "[weights][property]") {
@@ -116,16 +116,16 @@ TEST_CASE("read_weights: an index, or its folder, stands for weights in several 
   io::write_json(index, {{"weight_map", {{"bn1.weight", a}, {"bn1.bias", b}}}});
   CHECK(names_of(read_weights(folder.path(), nullptr)).size() == 2);
   CHECK(names_of(read_weights(index, nullptr)).size() == 2);
-  CHECK(has(said(folder / a), "is one of 2 files of the weights"));
+  CHECK(says(said(folder / a), "is one of 2 files of the weights"));
   io::write_json(index, {{"weight_map", {{"bn1.weight", a}, {"bn1.bias", b}, {"bn2.bias", b}}}});
-  CHECK(has(said(index), "\"bn2.bias\", which none of its files has"));
+  CHECK(says(said(index), "\"bn2.bias\", which none of its files has"));
   io::write_json(index, {{"weight_map", {{"bn1.weight", "../" + a}}}});
-  CHECK(has(said(index), "not a file beside it"));
+  CHECK(says(said(index), "not a file beside it"));
   io::write_json(index, {{"weight_map", {{"bn1.weight", "model-00003-of-00003.safetensors"}}}});
-  CHECK(has(said(index), "model-00003-of-00003.safetensors\" is missing"));
+  CHECK(says(said(index), "model-00003-of-00003.safetensors\" is missing"));
   std::remove(index.c_str());
   std::remove((folder / b).c_str());
-  CHECK(has(said(folder.path()), "has 1 of the 2 files"));
+  CHECK(says(said(folder.path()), "has 1 of the 2 files"));
 }
 
 TEST_CASE("read_weights: what lies in the place of weights is named for what it is", "[weights][error]") {
@@ -147,7 +147,7 @@ TEST_CASE("read_weights: what lies in the place of weights is named for what it 
     for (const char* name : {"w.pth", "w.safetensors"}) {
       CAPTURE(word, name);
       io::write_text(folder / name, bytes);
-      CHECK(has(test::message_of([&] { read_weights(folder / name, nullptr); }), word));
+      CHECK(says(test::message_of([&] { read_weights(folder / name, nullptr); }), word));
     }
   }
   CHECK(io::shards_in_name("a/pytorch_model-00003-of-00012.bin") == 12);
