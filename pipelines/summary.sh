@@ -42,11 +42,11 @@ done
 gain='' fields=''
 for i in 0 2; do
   number=comparison.types.0.stats.$i
-  numbers=$(iuq-info --get "$number.difference" --get "$number.low" --get "$number.high" "$run/compare.json")
-  mapfile -t numbers <<<"$numbers"
-  gain+=$(awk -v d="${numbers[0]}" -v l="${numbers[1]}" -v h="${numbers[2]}" -v name="${metrics[i]}" \
+  gained=$(iuq-info --get "$number.difference" --get "$number.low" --get "$number.high" "$run/compare.json")
+  mapfile -t bounds <<<"$gained"
+  gain+=$(awk -v d="${bounds[0]}" -v l="${bounds[1]}" -v h="${bounds[2]}" -v name="${metrics[i]}" \
     'BEGIN { printf "  %s %+.1f [%+.1f, %+.1f]", name, 100 * d, 100 * l, 100 * h }')
-  (( i > 0 )) || fields="\"AP\": ${numbers[0]}, \"low\": ${numbers[1]}, \"high\": ${numbers[2]}"
+  (( i > 0 )) || fields="\"AP\": ${bounds[0]}, \"low\": ${bounds[1]}, \"high\": ${bounds[2]}"
 done
 version=$(iuq-eval --version)
 built_with=$(sed -n 's/^built with //p' <<<"$version")
