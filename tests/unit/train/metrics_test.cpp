@@ -16,7 +16,7 @@ constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 
 LossValue loss(const std::string& name, double weight, double value) {
   const at::Tensor tensor = torch::tensor(value, at::kFloat);
-  return {name, weight, tensor, weight * tensor};
+  return {name, weight, tensor, weight * tensor, name};
 }
 
 StepResult step(double first, double second, double norm) {
