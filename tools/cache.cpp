@@ -64,7 +64,7 @@ int main(int argc, char** argv) {
     backbone.device = view::open_device(tool.device());
     segmenter->to(backbone.device);
     cache::CacheJob job{dataset, images, input, views, config, tool.seed(), tool.shard()};
-    for (const auto& left : usable.left) job.left_out.push_back(left.image);
+    for (const auto& left : usable.left) job.left_out.insert(left.image);
     auto plan = cache::plan_features(job, backbone, provenance.to_json());
     log::info(cache::describe_plan(plan, output, config.gzip));
     if (tool.dry_run()) return 0;

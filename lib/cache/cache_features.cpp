@@ -113,8 +113,7 @@ FeatureTables plan_features(const CacheJob& job, const Backbone& backbone, const
   std::map<std::array<int64_t, 2>, int64_t> buckets;
   std::vector<int64_t> next_row;
   for (int64_t i = 0; i < t.images_total; ++i) {
-    const bool left_out = std::find(job.left_out.begin(), job.left_out.end(), i) != job.left_out.end();
-    if (left_out || !job.shard.owns(i)) continue;
+    if (job.left_out.contains(i) || !job.shard.owns(i)) continue;
     const data::Image& image = job.dataset.images()[static_cast<size_t>(i)];
     const view::Size valid = valid_size(job, image);
     const view::Size canvas = view::round_up(valid, job.input.divisor);

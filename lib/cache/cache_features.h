@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 #include <nlohmann/json_fwd.hpp>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -59,7 +60,7 @@ struct CacheJob {
   CacheConfig cache;
   uint64_t seed = 0;
   Shard shard;
-  std::vector<int64_t> left_out = {};  // indices of the images that cannot be read
+  std::set<int64_t> left_out = {};  // indices of the images that cannot be read
 };
 
 /// The rows of this shard, with their views drawn; nothing is read or computed. View v >= 2 of an image is drawn from the

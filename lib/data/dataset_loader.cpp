@@ -238,8 +238,8 @@ bool DatasetLoader::keep_known(std::vector<int64_t>& ids) const {
   return unknown == 0;
 }
 
-// Annotations whose id an earlier one has get ids beyond all others, in file order.
-void DatasetLoader::number_anew() {
+// Annotations whose id an earlier one has: tally_annotations() gives them ids beyond all others, in file order.
+void DatasetLoader::mark_repeated_ids() {
   auto& list = set_.annotations_;
   std::vector<std::pair<int64_t, size_t>> ids;  // and where
   ids.reserve(list.size());
@@ -251,7 +251,7 @@ void DatasetLoader::number_anew() {
 }
 
 void DatasetLoader::tie_annotations() {
-  number_anew();
+  mark_repeated_ids();
   parallel_for(set_.annotations_.size(), kAnnotationsAtATime, threads_, [&](size_t begin, size_t end) {
     io::Segmentation scratch;
     for (size_t i = begin; i < end; ++i) tie(i, scratch);

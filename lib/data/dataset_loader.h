@@ -38,7 +38,7 @@ class DatasetLoader final : public io::RecordConsumer {
   void index_images();
   void settle_file(Image& image, size_t index);
   bool keep_known(std::vector<int64_t>& category_ids) const;
-  void number_anew();
+  void mark_repeated_ids();
   void tie_annotations();
   void tie(size_t index, io::Segmentation& scratch);
   void tally_annotations();

@@ -68,12 +68,7 @@ class Resolver {
       complain(config_, cat("\"", path_, "\": ", tally.unlisted, " of ", records.size(), " results have a category_id that the "
                        "annotations do not list, and do not count", shift_of_categories(raw)));
     }
-    if (tally.other_size > 0) {
-      complain(config_, cat("\"", path_, "\": ", tally.other_size, " of ", tally.masks, " masks have another size than their image",
-                            tally.transposed > 0 ? cat(", ", tally.transposed, " of them height and width exchanged (\"size\" is "
-                                                       "[height, width])") : "",
-                            "; they can never match an annotation of the image's size"));
-    }
+    tally.sizes.report(config_, path_, "an annotation");
     const bool lvis = config_.protocol == Protocol::kLvis;
     if (lvis) keep_best_of_images(records);
     if (tally.unlisted > 0) std::erase_if(records, [](const Detection& d) { return d.category == kUnlisted; });
@@ -85,7 +80,7 @@ class Resolver {
   // Records whose image or category is not listed, or that have no area.
   struct Tally {
     size_t foreign = 0, first_foreign = SIZE_MAX, unlisted = 0, empty = 0;
-    size_t masks = 0, other_size = 0, transposed = 0;  // masks, and those that are not of their image's size
+    MaskSizes sizes;
   };
 
   // Words for ids that are all listed once a number is added to them: a model that counts from 0, or from 1.
@@ -116,21 +111,14 @@ class Resolver {
         tally.unlisted += record.category == kUnlisted;
         tally.empty += !(record.area > 0);
         if (record.image == kUnlisted || record.counts.empty()) continue;
-        const Image& image = truth_.images[record.image];
-        const bool exchanged = record.height == image.width && record.width == image.height;
-        const bool other = image.has_size() && (record.height != image.height || record.width != image.width);
-        ++tally.masks;
-        tally.other_size += other;
-        tally.transposed += other && exchanged;
+        tally.sizes.add(record.height, record.width, truth_.images[record.image]);
       }
       const std::lock_guard lock(mutex);
       total.foreign += tally.foreign;
       total.first_foreign = std::min(total.first_foreign, tally.first_foreign);
       total.unlisted += tally.unlisted;
       total.empty += tally.empty;
-      total.masks += tally.masks;
-      total.other_size += tally.other_size;
-      total.transposed += tally.transposed;
+      total.sizes.add(tally.sizes);
     });
     return total;
   }

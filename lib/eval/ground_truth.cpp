@@ -347,25 +347,19 @@ class Loader final : public io::RecordConsumer {
   }
 
   void warn(const std::vector<size_t>& chosen) const {
-    int64_t zeros = 0, other_size = 0, transposed = 0;
+    int64_t zeros = 0;
+    MaskSizes sizes;
     for (const Annotation& annotation : out_.annotations) {
-      const Image& image = out_.images[annotation.image];
-      const mask::Rle& mask = annotation.mask;
-      if (!config_.wants_masks() || annotation.maskless || !image.has_size()) continue;
-      other_size += mask.height != image.height || mask.width != image.width;
-      transposed += mask.height == image.width && mask.width == image.height && image.height != image.width;
+      if (!config_.wants_masks() || annotation.maskless) continue;
+      sizes.add(annotation.mask.height, annotation.mask.width, out_.images[annotation.image]);
     }
     const auto is_flat = [](const Image& image) { return image.height >= 0 && !image.has_size(); };
     const auto flat = std::count_if(out_.images.begin(), out_.images.end(), is_flat);
     if (flat > 0 && config_.wants_masks()) {
-      complain(config_, cat("\"", path_, "\": ", flat, " image(s) are 0 pixels high or wide, so their polygons can never match, as in the ",
-                            "reference; give --images, so that sizes are read from the image files, or state them"));
+      complain(config_, cat("\"", path_, "\": ", flat, " image(s) are 0 pixels high or wide, so their polygons can never match, ",
+                            "as in the reference; give --images, so that sizes are read from the image files, or state them"));
     }
-    if (other_size > 0) {
-      complain(config_, cat("\"", path_, "\": ", other_size, " of ", out_.annotations.size(), " masks have another size than their image",
-                            transposed > 0 ? cat(", ", transposed, " of them height and width exchanged (\"size\" is [height, width])") : "",
-                            "; they can never match a mask of the image's size"));
-    }
+    sizes.report(config_, path_, "a mask");
     for (const size_t i : chosen) zeros += raws_[i].id == 0;
     if (zeros > 0) {
       log::warning(cat("\"", path_, "\": ", zeros, " annotation(s) have the id 0, which the reference takes for ",

@@ -31,7 +31,8 @@ void sort_by(uint32_t Entry::*field, size_t values, std::vector<Entry>& entries,
 
 // By category, then image, then rank, then as in the file.
 template <class Record>
-std::vector<Entry> entries_of(const std::vector<Record>& records, const GroundTruth& truth, const EvalConfig& config, bool masks) {
+std::vector<Entry> entries_of(const std::vector<Record>& records, const GroundTruth& truth, const EvalConfig& config,
+                              bool masks) {
   const std::vector<bool> categories = chosen_categories(truth, config), images = chosen_images(truth, config);
   const bool pool = !config.use_categories;
   // A category that the file lists twice is pooled twice.

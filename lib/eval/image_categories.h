@@ -31,7 +31,8 @@ struct ImageCategories {
 std::vector<bool> chosen_categories(const GroundTruth& truth, const EvalConfig& config);
 std::vector<bool> chosen_images(const GroundTruth& truth, const EvalConfig& config);
 
-/// `type`: annotations without a mask are left out where it is of masks. K is 1 when categories are pooled; then a pair lists its categories one after the other by id.
+/// `type`: annotations without a mask are left out where it is of masks. K is 1 when categories are pooled; then a pair lists
+/// its categories one after the other by id.
 ImageCategories group(const GroundTruth& truth, const Detections& detections, const EvalConfig& config, IouType type);
 
 }  // namespace iuq::eval

@@ -139,8 +139,8 @@ std::vector<Detection> find(const PredictJob& job, const Input& in, view::Size o
   return merge_detections(std::move(found), std::move(mirrored), job.predict.flip_iou, most);
 }
 
-void run(const PredictJob& job, const data::Dataset& dataset, const std::vector<int64_t>& category_ids, Predictor& predictor, Prefetcher<Input>& inputs,
-         const cache::FeatureStore* store, ResultsWriter& writer, PredictReport& report) {
+void run(const PredictJob& job, const data::Dataset& dataset, const std::vector<int64_t>& category_ids,
+         Predictor& predictor, Prefetcher<Input>& inputs, const cache::FeatureStore* store, ResultsWriter& writer, PredictReport& report) {
   Progress progress(static_cast<int64_t>(inputs.count()), "image");
   const auto start = std::chrono::steady_clock::now();
   for (size_t i = 0; i < inputs.count(); ++i) {
@@ -197,7 +197,8 @@ PredictReport predict(const PredictJob& job, const std::string& output, bool for
     throw Error(ErrorCode::kUsage, "the size of cached features is settled; --short-side needs --images alone");
   }
   const data::Dataset dataset = data::Dataset::load(
-      job.annotations, {.threads = at::get_num_threads(), .strict = job.strict, .images = job.images, .needs_annotations = false});
+      job.annotations,
+      {.threads = at::get_num_threads(), .strict = job.strict, .images = job.images, .needs_annotations = false});
   model::Checkpoint checkpoint =
       job.segmenter.empty() || model::is_checkpoint(job.model)
           ? model::load_checkpoint(job.model)

@@ -1,6 +1,7 @@
 #include "lib/train/run_inputs.h"
 
 #include <algorithm>
+#include <nlohmann/json.hpp>
 
 #include "lib/base/digest.h"
 #include "lib/base/error.h"

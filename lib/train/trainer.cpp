@@ -304,15 +304,16 @@ double largest_growth(const TrainJob& job, const data::Image& image) {
   return resized * jitter * (job.view.resize ? 1 / job.view.min_area : 1);
 }
 
-// Says once what the data set has that will not be learnt: images without instances, and instances that stay below
+// Says once what the data set has that will not be learnt: images without instances, and instances of `images` that stay below
 // train.min_pixels even at the largest size of the input. Error(kBadData) when nothing is left.
-void say_what_is_left_out(const TrainJob& job, const data::Dataset& dataset) {
-  const std::vector<int64_t> images = data::training_images(dataset, job.train.drop_empty);
-  if (images.empty()) throw Error(ErrorCode::kBadData, cat("\"", job.annotations, "\" has no image with instances to train on"));
-  const auto empty = std::ssize(dataset.images()) - std::ssize(images);
-  if (empty > 0) log::info(cat(empty, " of ", dataset.images().size(), " images have no instances and are left out (train.drop_empty)"));
+void say_what_is_left_out(const TrainJob& job, const data::Dataset& dataset, const std::vector<int64_t>& images) {
+  const auto empty = std::ssize(dataset.images()) - std::ssize(data::training_images(dataset, job.train.drop_empty));
+  if (empty > 0) {
+    log::info(cat(empty, " of ", dataset.images().size(), " images have no instances and are left out (train.drop_empty)"));
+  }
   int64_t instances = 0, small = 0;
-  for (const data::Image& image : dataset.images()) {
+  for (const int64_t index : images) {
+    const data::Image& image = dataset.images()[static_cast<size_t>(index)];
     const double growth = largest_growth(job, image);
     for (const data::Annotation& annotation : dataset.annotations_of(image)) {
       if (annotation.crowd) continue;
@@ -321,8 +322,8 @@ void say_what_is_left_out(const TrainJob& job, const data::Dataset& dataset) {
     }
   }
   if (small == 0) return;
-  const std::string what = cat("\"", job.annotations, "\": ", small, " of ", instances, " instances have fewer than ", job.train.min_pixels,
-                               " pixels (train.min_pixels) at the largest size of the input");
+  const std::string what = cat("\"", job.annotations, "\": ", small, " of ", instances, " instances have fewer than ",
+                               job.train.min_pixels, " pixels (train.min_pixels) at the largest size of the input");
   if (small == instances) throw Error(ErrorCode::kBadData, cat(what, ", so there is nothing to train on"));
   log::warning(cat(what, " and are not learnt"));
 }
@@ -356,7 +357,7 @@ bool train(const TrainJob& job, const std::string& output, bool resume, bool for
     throw Error(ErrorCode::kBadData, cat("none of the ", wanted.size(), " images of \"", job.annotations, "\" can be used"));
   }
   const RunInputs inputs = RunInputs::of(dataset, usable.images, store ? "" : job.images, job.threads);
-  say_what_is_left_out(job, dataset);
+  say_what_is_left_out(job, dataset, usable.images);
   if (dry_run) {
     if (!force && folder.prepare(provenance, inputs, resume, force, job.accept_changes)) return false;
     log::info(cat("would train ", job.train.steps, " steps of ", job.train.batch, " images on ", usable.images.size(),

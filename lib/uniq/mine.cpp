@@ -39,8 +39,15 @@ struct QueryBlock {
   std::optional<TopPixels> top;
 };
 
-// Cuts the dataset's images into blocks; how depends on the annotations alone, so it is the same for every shard.
-std::vector<QueryBlock> cut_blocks(const MineJob& job) {
+// Images of the dataset that the cache has: --max-errors may have left some out.
+std::vector<int64_t> cached_images(const MineJob& job) {
+  std::vector<int64_t> cached = data::all_images(job.dataset);
+  std::erase_if(cached, [&](int64_t i) { return !job.store.has(job.dataset.images()[static_cast<size_t>(i)].id); });
+  return cached;
+}
+
+// Cuts these images into blocks; how depends on them and the annotations alone, so it is the same for every shard.
+std::vector<QueryBlock> cut_blocks(const MineJob& job, const std::vector<int64_t>& images) {
   std::vector<QueryBlock> owned;
   std::vector<int64_t> indices;
   int64_t instances = 0, block = 0;
@@ -50,11 +57,9 @@ std::vector<QueryBlock> cut_blocks(const MineJob& job) {
     instances = 0;
     ++block;
   };
-  const auto& images = job.dataset.images();
-  for (size_t i = 0; i < images.size(); ++i) {
-    if (!job.store.has(images[i].id)) continue;  // left out of the cache
-    indices.push_back(static_cast<int64_t>(i));
-    instances += images[i].count;
+  for (const int64_t i : images) {
+    indices.push_back(i);
+    instances += job.dataset.images()[static_cast<size_t>(i)].count;
     if (instances >= kInstancesPerBlock) close();
   }
   close();
@@ -63,10 +68,7 @@ std::vector<QueryBlock> cut_blocks(const MineJob& job) {
 
 class Miner {
  public:
-  explicit Miner(const MineJob& job) : job_(job), blocks_(cut_blocks(job)) {
-    for (const int64_t i : data::all_images(job.dataset)) {
-      if (job.store.has(job.dataset.images()[static_cast<size_t>(i)].id)) cached_.push_back(i);
-    }
+  explicit Miner(const MineJob& job) : job_(job), cached_(cached_images(job)), blocks_(cut_blocks(job, cached_)) {
     int64_t images = std::ssize(cached_);
     for (const QueryBlock& block : blocks_) images += std::ssize(block.indices);
     progress_.emplace(images, "image");
@@ -258,8 +260,8 @@ class Miner {
   static double sigmoid(double x) { return 1 / (1 + std::exp(-x)); }
 
   const MineJob& job_;
+  std::vector<int64_t> cached_;  // images of the dataset
   std::vector<QueryBlock> blocks_;
-  std::vector<int64_t> cached_;  // images of the dataset that the cache has
   std::optional<Progress> progress_;
   int64_t done_ = 0;
 };
