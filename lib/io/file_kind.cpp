@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cctype>
-#include <regex>
 
 namespace iuq::io {
 namespace {
@@ -64,9 +63,19 @@ std::string foreign_kind(std::string_view bytes) {
 }
 
 int shards_in_name(const std::string& path) {
-  static const std::regex shard("-[0-9]{2,6}-of-([0-9]{2,6})\\.[a-z]+$");
-  std::smatch found;
-  return std::regex_search(path, found, shard) ? std::stoi(found[1]) : 0;
+  constexpr std::string_view kOf = "-of-";
+  const size_t of = path.rfind(kOf);
+  if (of == std::string::npos) return 0;
+  const auto digits_from = [&](size_t begin) {
+    return std::min(path.find_first_not_of("0123456789", begin), path.size()) - begin;
+  };
+  const auto between = [](size_t count) { return count >= 2 && count <= 6; };
+  const size_t dash = path.find_last_not_of("0123456789", of - 1);
+  const size_t count_begin = of + kOf.size(), count_digits = digits_from(count_begin), dot = count_begin + count_digits;
+  const bool is_numbered = of > 0 && dash != std::string::npos && path[dash] == '-' && between(of - dash - 1);
+  const bool has_extension = dot + 1 < path.size() && path[dot] == '.' &&
+                             path.find_first_not_of("abcdefghijklmnopqrstuvwxyz", dot + 1) == std::string::npos;
+  return is_numbered && between(count_digits) && has_extension ? std::stoi(path.substr(count_begin, count_digits)) : 0;
 }
 
 }  // namespace iuq::io
