@@ -35,7 +35,7 @@ LossTerm inter_term(model::Segmenter& segmenter, const uniq::UniqConfig& config,
 
 LossTerm equi_term(model::Segmenter& segmenter, const uniq::UniqConfig& config) {
   return {.name = "equi",
-          .weight = [&config](int64_t step) { return config.ramp_at(step) * config.equi_weight; },
+          .weight = [&config](int64_t step) { return config.equi_weight_at(step); },
           .values = [&segmenter, &config](const Forward& f) {
             const uniq::PairBatch pairs{f.features, f.encoded, f.queries, f.batch.truth, f.batch.pairs};
             return model::Losses{{"equi", uniq::equivariance_loss(segmenter, pairs, config)}};

@@ -24,6 +24,10 @@ ConfigFields UniqConfig::fields() {
        "where the transform acts: \"backbone\" (exact, recomputes neck and mask branch), \"neck\" (recomputes the mask branch), "
        "\"mask_features\" (nothing; coordinates stay old)",
        Range::one_of({"backbone", "neck", "mask_features"})},
+      {"equi_every", &equi_every,
+       "the equivariance loss is computed at one of so many steps, and weighs so many times as much there: its cost falls, "
+       "its mean stays",
+       Range::at_least(1)},
   };
 }
 
@@ -33,6 +37,11 @@ double UniqConfig::ramp_at(int64_t step) const {
   if (step < start) return 0;
   if (ramp == 0) return 1;
   return std::min(1.0, static_cast<double>(step - start) / static_cast<double>(ramp));
+}
+
+double UniqConfig::equi_weight_at(int64_t step) const {
+  if ((step + 1) % equi_every != 0) return 0;
+  return ramp_at(step) * equi_weight * static_cast<double>(equi_every);
 }
 
 }  // namespace iuq::uniq

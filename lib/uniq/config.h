@@ -22,10 +22,14 @@ struct UniqConfig {
   double hard_share = 0.5;
   std::string batching = "random";
   std::string equi_at = "backbone";
+  int64_t equi_every = 1;
 
   bool uses_memory() const { return inter_weight > 0; }
   /// 0..1: share of the weights at a step.
   double ramp_at(int64_t step) const;
+  /// Factor on the equivariance loss at a step: the ramp's share of equi_weight, `equi_every` times as much at every
+  /// equi_every-th step and 0 at the others, so that its mean over steps stays what it is.
+  double equi_weight_at(int64_t step) const;
 
   static constexpr const char* kSection = "uniq";
   ConfigFields fields();

@@ -49,3 +49,18 @@ TEST_CASE("uniq config: weights rise from start over the ramp", "[uniq][golden]"
   config.ramp = 0;
   REQUIRE(config.ramp_at(10) == 1);
 }
+
+TEST_CASE("uniq config: the equivariance term of every k-th step weighs k times as much", "[uniq]") {
+  uniq::UniqConfig config;
+  config.ramp = 0;
+  config.equi_weight = 0.5;
+  REQUIRE(config.equi_weight_at(0) == 0.5);
+  config.equi_every = 4;
+  for (int64_t step = 0; step < 8; ++step) REQUIRE(config.equi_weight_at(step) == (step % 4 == 3 ? 2 : 0));
+  config.ramp = 8;
+  REQUIRE(config.equi_weight_at(3) == Approx(2 * 3.0 / 8));
+  config.start = 4;
+  REQUIRE(config.equi_weight_at(3) == 0);
+  config.equi_every = 0;
+  REQUIRE_THROWS_AS(config.check(), Error);
+}
