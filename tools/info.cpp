@@ -14,7 +14,7 @@ namespace {
 
 constexpr iuq::cli::Info kInfo = {"iuq-info",
                                   "Says what a file of iuq is and where it comes from, and whether it is whole.",
-                                  "iuq-info --check features.h5 negatives.h5 model.safetensors"};
+                                  "iuq-info --check features.h5 negatives.h5 model.safetensors\n  iuq-info --check --images photos/ --fix clean.json annotations.json"};
 
 struct Options {
   std::vector<std::string> files, names;

@@ -128,13 +128,22 @@ class DatasetLoader::Batch final : public io::RuleBatch {
     annotation.crowd = record.has(kCrowd) && record.flag(kCrowd);
     if (record.has(kArea)) annotation.area = record.number(kArea);
     if (record.has(kBox)) annotation.box = record.box(kBox);
-    // Training takes it as 0 without a word; other readers die of it.
-    const io::FaultBits no_crowd = tolerant_ && !record.has(kCrowd) ? io::bit_of(io::Fault::kNoCrowd) : io::FaultBits{0};
     offsets.push_back(packed.size());
     if (record.has(kSegmentation)) io::pack(record.segmentation(), packed);
     annotations.push_back(annotation);
     pending.push_back({record.index(), 0, !record.has(kArea), !record.has(kBox), false,
-                       static_cast<io::FaultBits>(record.faults() | no_crowd)});
+                       tolerant_ ? with_absent(record) : record.faults()});
+  }
+
+  // With what training replaces without a word, but other readers die of.
+  static io::FaultBits with_absent(const io::RecordReader& record) {
+    using namespace annotation_field;
+    using io::Fault, io::bit_of;
+    io::FaultBits faults = record.faults();
+    if (!record.has(kCrowd)) faults |= bit_of(Fault::kNoCrowd);
+    if (!record.has(kArea) && !(faults & bit_of(Fault::kBadArea))) faults |= bit_of(Fault::kNoArea);
+    if (!record.has(kBox) && !(faults & bit_of(Fault::kBadBox))) faults |= bit_of(Fault::kNoBox);
+    return faults;
   }
 
   const bool tolerant_;

@@ -57,6 +57,8 @@ void damage(Patient& p) {
   p.annotation(4)["id"] = 2;
   p.annotation(5)["category_id"] = 99;
   p.annotation(6)["area"] = -5;
+  p.annotation(6).erase("bbox");
+  p.annotation(3).erase("area");
   p.file["annotations"].push_back(p.annotation(7));
   p.file["annotations"].back()["id"] = 20;                // a copy of annotation 8
   p.image(1)["height"] = -1;
@@ -85,7 +87,7 @@ TEST_CASE("checkup: all faults are found at once, whatever the threads", "[info]
   CHECK(checkup.has_faults());
   for (const auto& [kind, number] : std::vector<std::pair<const char*, int64_t>>{
            {"refused", 2}, {"no_mask", 1}, {"no_iscrowd", 1}, {"thin_part", 1}, {"repeated_id", 1}, {"unknown_category", 1},
-           {"negative_area", 1}, {"no_size", 1}, {"repeated", 1}, {"image_missing", 1}}) {
+           {"negative_area", 1}, {"no_area", 1}, {"no_bbox", 1}, {"no_size", 1}, {"repeated", 1}, {"image_missing", 1}}) {
     INFO(kind);
     CHECK(count(checkup, kind) == number);
     CHECK((find(checkup, kind) && find(checkup, kind)->is_fault));
@@ -166,7 +168,7 @@ TEST_CASE("clean copy: no faults are left, and what is whole stays", "[info][pro
   const json provenance = io::read_sidecar(clean);
   const json& changes = provenance["entries"].back()["config"]["fix"];
   CHECK(changes == info::changes_of(checkup));
-  CHECK(changes.size() == 10);
+  CHECK(changes.size() == 12);
   test::error_of([&] { info::fix(patient.check(), patient.folder.write("other.json", "{}"), false); }, ErrorCode::kCannotCreate);
 }
 
