@@ -41,12 +41,20 @@ struct Annotation {
   std::array<double, 4> box{};    // x, y, width, height in pixels, as stated in the file
 };
 
+/// A record that makes a file unusable, and that reading went on without.
+struct Refusal {
+  std::string section;
+  int64_t record = 0;  // index in its list
+  std::string what;    // in words that follow "annotations[3]": `.bbox is "big", must be ... (id 7)`
+};
+
 struct ReadOptions {
   int threads = 0;                // 0: as many as this process may use
   bool strict = false;            // faults are errors, all listed
   std::string images = {};        // folder; where sizes are read that the file does not have, and names with backslashes are looked up
   bool needs_annotations = true;  // a file of images alone is an error
   bool is_told = false;           // that something is left out or mended was reported when the file was read before
+  bool tolerant = false;          // to find all that is wrong: records that are errors are left out, and nothing is reported
 };
 
 /// A COCO or LVIS annotation file, checked as a whole when loaded and held in less memory than its text.
@@ -70,11 +78,18 @@ class Dataset {
   bool is_lvis() const { return is_lvis_; }
   /// What was left out and mended.
   const io::FaultTally& faults() const { return faults_; }
+  /// With `tolerant`: the records that are errors, in the order of images, annotations, categories and of the file. An error of the
+  /// file as a whole is thrown all the same.
+  const std::vector<Refusal>& refusals() const { return refusals_; }
+  /// With `tolerant`: the index in the file of each of annotations().
+  const std::vector<int64_t>& records() const { return records_; }
 
   int64_t image_index(int64_t image_id) const;        // -1 when there is none
   int64_t category_index(int64_t category_id) const;  // -1 when there is none
   /// Mask of annotations()[index] in its image's frame, rasterised as pycocotools does.
   mask::Rle mask(int64_t index) const;
+  /// Its segmentation as the file has it, without parts that were left out.
+  void segmentation(int64_t index, io::Segmentation& out) const { io::unpack(segments_[static_cast<size_t>(index)], out); }
   /// Its polygons (x, y, x, y, ... in pixels), or nothing when it is RLE.
   std::optional<std::vector<std::vector<double>>> polygons(int64_t index) const;
   /// Bytes held in memory, names aside.
@@ -91,6 +106,8 @@ class Dataset {
   std::vector<std::pair<int64_t, int64_t>> image_of_id_;  // (id, index), ascending
   io::SegmentationStore store_;
   io::FaultTally faults_;
+  std::vector<Refusal> refusals_;
+  std::vector<int64_t> records_;
   bool is_lvis_ = false;
 };
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <tuple>
+#include <unordered_set>
 #include <utility>
 
 #include "lib/base/error.h"
@@ -50,7 +51,7 @@ void reject_duplicates(const List& sorted, const std::string& path, const char* 
 /// A part of the file; what it holds is moved to the data set.
 class DatasetLoader::Batch final : public io::RuleBatch {
  public:
-  explicit Batch(const std::string& path) : io::RuleBatch(path, kLists) {}
+  Batch(const std::string& path, bool tolerant) : io::RuleBatch(path, kLists), tolerant_(tolerant) {}
 
   void clear() override {
     images.clear();
@@ -59,25 +60,34 @@ class DatasetLoader::Batch final : public io::RuleBatch {
     pending.clear();
     offsets.clear();
     packed.clear();
+    image_records.clear();
+    refusals.clear();
     is_lvis = false;
   }
 
   std::vector<Image> images;
+  std::vector<int64_t> image_records;  // of the images
   std::vector<Category> categories;
   std::vector<Annotation> annotations;
   std::vector<Pending> pending;   // of the annotations
   std::vector<size_t> offsets;    // likewise: where in `packed` the segmentation begins
   std::vector<uint8_t> packed;
+  std::vector<Refusal> refusals;
   bool is_lvis = false;
 
  private:
+  bool leaves_out(size_t section, const io::RecordReader& record) override {
+    if (tolerant_) refusals.push_back({kLists[section].section, record.index(), record.refusal()});
+    return tolerant_;
+  }
+
   void add(size_t section, io::RecordReader& record) override {
     if (section == kImages) return add_image(record);
     if (section == kAnnotations) return add_annotation(record);
     add_category(record);
   }
 
-  void add_image(const io::RecordReader& record) {
+  void add_image(io::RecordReader& record) {
     using namespace image_field;
     Image image;
     image.id = record.integer(kId);
@@ -96,6 +106,7 @@ class DatasetLoader::Batch final : public io::RuleBatch {
     if (record.has(kNotExhaustive)) image.not_exhaustive = record.integers(kNotExhaustive);
     is_lvis = is_lvis || record.has(kNegative) || record.has(kNotExhaustive);
     images.push_back(std::move(image));
+    image_records.push_back(record.index());
   }
 
   void add_category(const io::RecordReader& record) {
@@ -120,24 +131,39 @@ class DatasetLoader::Batch final : public io::RuleBatch {
     offsets.push_back(packed.size());
     if (record.has(kSegmentation)) io::pack(record.segmentation(), packed);
     annotations.push_back(annotation);
-    pending.push_back({record.index(), 0, !record.has(kArea), !record.has(kBox), false, record.faults()});
+    pending.push_back({record.index(), 0, !record.has(kArea), !record.has(kBox), false,
+                       tolerant_ ? with_absent(record) : record.faults()});
   }
+
+  // With what training replaces without a word, but other readers die of.
+  static io::FaultBits with_absent(const io::RecordReader& record) {
+    using namespace annotation_field;
+    using io::Fault, io::bit_of;
+    io::FaultBits faults = record.faults();
+    if (!record.has(kCrowd)) faults |= bit_of(Fault::kNoCrowd);
+    if (!record.has(kArea) && !(faults & bit_of(Fault::kBadArea))) faults |= bit_of(Fault::kNoArea);
+    if (!record.has(kBox) && !(faults & bit_of(Fault::kBadBox))) faults |= bit_of(Fault::kNoBox);
+    return faults;
+  }
+
+  const bool tolerant_;
 };
 
 DatasetLoader::DatasetLoader(const std::string& path, ReadOptions options, size_t block)
     : options_(std::move(options)), threads_(options_.threads > 0 ? options_.threads : usable_threads()), block_(block) {
   set_.path_ = path;
-  set_.faults_ = io::FaultTally(options_.strict);
+  set_.faults_ = io::FaultTally(options_.strict || options_.tolerant);
 }
 
 void DatasetLoader::fail(const std::string& what) const {
   throw Error(ErrorCode::kBadData, cat("\"", set_.path_, "\": ", what));
 }
 
-// In the words of io::RecordReader.
-void DatasetLoader::refuse(size_t annotation, const char* key, const std::string& what) const {
-  throw Error(ErrorCode::kBadData, cat(io::field_path(set_.path_, "annotations", pending_[annotation].record, key), what, " (id ",
-                                       set_.annotations_[annotation].id, ")"));
+// In the words of io::RecordReader. Comes back when the file is read on without the record.
+void DatasetLoader::refuse(const char* section, int64_t record, const std::string& what) {
+  if (!options_.tolerant) throw Error(ErrorCode::kBadData, cat(io::field_path(set_.path_, section, record), what));
+  const std::lock_guard lock(refusing_);
+  set_.refusals_.push_back({section, record, what});
 }
 
 Dataset DatasetLoader::load() {
@@ -154,16 +180,24 @@ Dataset DatasetLoader::load() {
   index_categories();
   index_images();
   tie_annotations();
-  if (!options_.is_told) set_.faults_.report(set_.path_, io::FaultReader::kTraining, options_.strict);
+  sort_refusals();
+  if (!options_.is_told && !options_.tolerant) set_.faults_.report(set_.path_, io::FaultReader::kTraining, options_.strict);
   return std::move(set_);
 }
 
-std::unique_ptr<io::RecordBatch> DatasetLoader::make_batch() { return std::make_unique<Batch>(set_.path_); }
+std::unique_ptr<io::RecordBatch> DatasetLoader::make_batch() {
+  return std::make_unique<Batch>(set_.path_, options_.tolerant);
+}
 
 void DatasetLoader::take(io::RecordBatch& taken, const io::BatchOrigin& origin) {
   auto& batch = static_cast<Batch&>(taken);
   set_.is_lvis_ = set_.is_lvis_ || batch.is_lvis;
   std::move(batch.images.begin(), batch.images.end(), std::back_inserter(set_.images_));
+  for (const int64_t record : batch.image_records) image_records_.push_back(origin.first + record);
+  for (Refusal& refusal : batch.refusals) {
+    refusal.record += origin.first;
+    set_.refusals_.push_back(std::move(refusal));
+  }
   std::move(batch.categories.begin(), batch.categories.end(), std::back_inserter(set_.categories_));
   if (batch.annotations.empty()) return;
   const size_t needed = set_.annotations_.size() + batch.annotations.size();
@@ -189,7 +223,24 @@ void DatasetLoader::index_categories() {
   reject_duplicates(list, set_.path_, "categories", [](const Category& c) { return c.id; });
 }
 
+// A tolerant reader keeps the first image of an id.
+void DatasetLoader::leave_out_repeated_images() {
+  std::unordered_set<int64_t> seen;
+  size_t kept = 0;
+  for (size_t i = 0; i < set_.images_.size(); ++i) {
+    if (!seen.insert(set_.images_[i].id).second) {
+      refuse("images", image_records_[i], cat(".id is that of an earlier image (id ", set_.images_[i].id_text(), ")"));
+      continue;
+    }
+    if (kept != i) set_.images_[kept] = std::move(set_.images_[i]);
+    image_records_[kept++] = image_records_[i];
+  }
+  set_.images_.resize(kept);
+  image_records_.resize(kept);
+}
+
 void DatasetLoader::index_images() {
+  if (options_.tolerant) leave_out_repeated_images();
   auto& index = set_.image_of_id_;
   for (size_t i = 0; i < set_.images_.size(); ++i) index.emplace_back(set_.images_[i].id, static_cast<int64_t>(i));
   std::sort(index.begin(), index.end());
@@ -197,14 +248,14 @@ void DatasetLoader::index_images() {
   for (size_t i = 0; i < set_.images_.size(); ++i) {
     Image& image = set_.images_[i];
     const bool negative = keep_known(image.negative), not_exhaustive = keep_known(image.not_exhaustive);
-    if (!negative || !not_exhaustive) set_.faults_.add(io::Fault::kUnknownListed, static_cast<int64_t>(i), image.id, image.id);
+    if (!negative || !not_exhaustive) set_.faults_.add(io::Fault::kUnknownListed, image_records_[i], image.id, image.id);
     settle_file(image, i);
   }
 }
 
 // Size and name as its file has them, where the record does not.
 void DatasetLoader::settle_file(Image& image, size_t index) {
-  const auto record = static_cast<int64_t>(index);
+  const int64_t record = image_records_[index];
   if (!options_.images.empty() && image.file_name.find('\\') != std::string::npos &&
       !io::exists(io::join(options_.images, image.file_name))) {
     std::string name = image.file_name;
@@ -216,14 +267,19 @@ void DatasetLoader::settle_file(Image& image, size_t index) {
   }
   if (image.height > 0 && image.width > 0) return;
   if (options_.images.empty()) {
-    throw Error(ErrorCode::kBadData, cat(io::field_path(set_.path_, "images", record),
-                                         " has no height and width that are at least 1 (id ", image.id,
-                                         "); give --images, so that they are read from the image files, or state them"));
+    return refuse("images", record, cat(" has no height and width that are at least 1 (id ", image.id_text(),
+                                        "); give --images, so that they are read from the image files, or state them"));
   }
-  const ImageHeader header = image_header(io::join(options_.images, image.file_name));
+  ImageHeader header;
+  try {
+    header = image_header(io::join(options_.images, image.file_name));
+  } catch (const Error& e) {
+    if (!options_.tolerant) throw;
+    return refuse("images", record, cat(" has no height and width, and ", e.what()));
+  }
   if (!header.has_size()) {
-    throw Error(ErrorCode::kBadData, cat("\"", io::join(options_.images, image.file_name), "\" does not tell its size, nor does ",
-                                         io::field_path(set_.path_, "images", record)));
+    return refuse("images", record, cat(" has no height and width, and \"", io::join(options_.images, image.file_name),
+                                        "\" does not tell its size (id ", image.id_text(), ")"));
   }
   std::tie(image.height, image.width) = header.turned();
   set_.faults_.add(io::Fault::kNoSize, record, image.id, image.id);
@@ -300,6 +356,8 @@ void DatasetLoader::tie(size_t index, io::Segmentation& scratch) {
   annotation.category = category;
   pending.image = static_cast<uint32_t>(image);
   const Image& frame = set_.images_[pending.image];
+  pending.dropped = frame.height < 1 || frame.width < 1;  // its image was refused
+  if (pending.dropped) return;
   try {
     io::unpack(set_.segments_[index], scratch);
     check_segmentation(scratch, frame.height, frame.width);
@@ -308,8 +366,15 @@ void DatasetLoader::tie(size_t index, io::Segmentation& scratch) {
     if (pending.needs_area) annotation.area = static_cast<double>(mask::area(rle));
     if (pending.needs_box) annotation.box = mask::to_box(rle);
   } catch (const Error& e) {
-    refuse(index, "segmentation", cat(": ", e.what()));
+    refuse("annotations", pending.record, cat(".segmentation: ", e.what(), " (id ", annotation.id, ")"));
+    pending.dropped = true;
   }
+}
+
+// Ties are made in any order.
+void DatasetLoader::sort_refusals() {
+  const auto place = [](const Refusal& r) { return std::tuple(r.section == "annotations" ? 1 : r.section == "images" ? 0 : 2, r.record); };
+  std::stable_sort(set_.refusals_.begin(), set_.refusals_.end(), [&](const Refusal& a, const Refusal& b) { return place(a) < place(b); });
 }
 
 void DatasetLoader::group_by_image() {
@@ -323,12 +388,16 @@ void DatasetLoader::group_by_image() {
   for (size_t i = 0; i < next.size(); ++i) next[i] = set_.images_[i].first;
   std::vector<size_t> target(pending_.size());
   for (size_t i = 0; i < target.size(); ++i) target[i] = static_cast<size_t>(next[pending_[i].image]++);
+  if (options_.tolerant) {
+    for (const Pending& pending : pending_) set_.records_.push_back(pending.record);
+  }
   // In place: a second list of a COCO-size file would be the peak of all memory. Each swap puts one annotation where it belongs.
   for (size_t i = 0; i < target.size(); ++i) {
     while (target[i] != i) {
       const size_t to = target[i];
       std::swap(set_.annotations_[i], set_.annotations_[to]);
       std::swap(set_.segments_[i], set_.segments_[to]);
+      if (options_.tolerant) std::swap(set_.records_[i], set_.records_[to]);
       std::swap(target[i], target[to]);
     }
   }

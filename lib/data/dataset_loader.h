@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -13,7 +14,7 @@ namespace iuq::data {
 /// annotations are tied to their images and categories and checked against them.
 ///
 /// Threads: io::ParallelRecords fills batches on several; take() is called by one at a time. tie() is called by several,
-/// each for annotations of its own, when nothing else changes any more.
+/// each for annotations of its own, when nothing else changes any more but the refusals, which have a lock.
 class DatasetLoader final : public io::RecordConsumer {
  public:
   /// `block`: bytes read at a time; the data set does not depend on it.
@@ -36,6 +37,7 @@ class DatasetLoader final : public io::RecordConsumer {
 
   void index_categories();
   void index_images();
+  void leave_out_repeated_images();
   void settle_file(Image& image, size_t index);
   bool keep_known(std::vector<int64_t>& category_ids) const;
   void mark_repeated_ids();
@@ -43,15 +45,18 @@ class DatasetLoader final : public io::RecordConsumer {
   void tie(size_t index, io::Segmentation& scratch);
   void tally_annotations();
   void drop_annotations();
+  void sort_refusals();
   void group_by_image();
-  [[noreturn]] void refuse(size_t annotation, const char* key, const std::string& what) const;
+  void refuse(const char* section, int64_t record, const std::string& what);
   [[noreturn]] void fail(const std::string& what) const;
 
   const ReadOptions options_;
   const int threads_;
   const size_t block_;
   Dataset set_;
-  std::vector<Pending> pending_;  // of the annotations
+  std::vector<int64_t> image_records_;  // of the images: their indices in the file
+  std::vector<Pending> pending_;        // of the annotations
+  std::mutex refusing_;                 // guards set_.refusals_ while annotations are tied
 };
 
 }  // namespace iuq::data

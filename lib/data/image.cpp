@@ -40,10 +40,10 @@ ImageHeader check_header(const std::string& path, const std::string& bytes, int6
   return header;
 }
 
-cv::Mat decode(const std::string& path, const std::string& bytes) {
+cv::Mat decode(const std::string& path, const std::string& bytes, int mode = cv::IMREAD_COLOR) {
   try {
     const cv::Mat raw(1, static_cast<int>(bytes.size()), CV_8UC1, const_cast<char*>(bytes.data()));
-    return cv::imdecode(raw, cv::IMREAD_COLOR);
+    return cv::imdecode(raw, mode);
   } catch (const cv::Exception& e) {
     bad(path, cat("cannot be decoded: ", e.err));
   }
@@ -106,6 +106,14 @@ Pixels read_image(const std::string& path, int64_t expected_height, int64_t expe
     out.bgr.insert(out.bgr.end(), row, row + 3 * out.width);
   }
   return out;
+}
+
+double largest_value(const std::string& path) {
+  const cv::Mat decoded = decode(path, io::read_text(path), cv::IMREAD_UNCHANGED);
+  if (decoded.empty()) bad(path, "cannot be decoded: it is not an image, or it is damaged");
+  double least = 0, most = 0;
+  cv::minMaxIdx(decoded.reshape(1), &least, &most);
+  return most;
 }
 
 Pixels resize(const Pixels& image, int64_t height, int64_t width) {

@@ -23,6 +23,9 @@ struct Pixels {
 /// Errors: kNoInput (no such file), kBadData naming the file (not an image, truncated, another size), kIo.
 Pixels read_image(const std::string& path, int64_t expected_height = 0, int64_t expected_width = 0);
 
+/// The largest value of a file's pixels, as stored: of 16 bits up to 65535. Errors as of read_image.
+double largest_value(const std::string& path);
+
 /// Bilinear, pixel centres aligned (OpenCV's INTER_LINEAR). It does not smooth when shrinking, which is mmdetection's
 /// habit; detectron2's smooths, and AP differs by about a tenth of a point between the two.
 Pixels resize(const Pixels& image, int64_t height, int64_t width);

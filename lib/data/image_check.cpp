@@ -1,6 +1,7 @@
 #include "lib/data/image_check.h"
 
 #include <algorithm>
+#include <array>
 #include <nlohmann/json.hpp>
 #include <numeric>
 #include <optional>
@@ -20,28 +21,58 @@ constexpr size_t kShown = 5;
 constexpr int kLookers = 8;  // at least: they wait for the disk, not for each other
 
 struct Finding {
+  enum Weight { kFault, kWarning, kRemark };
   ImageFinding finding;
-  bool fatal = true;
+  Weight weight = kFault;
 };
 
-std::optional<Finding> look_at(const Dataset& dataset, const std::string& folder, int64_t index, bool decode) {
-  const Image& image = dataset.images()[static_cast<size_t>(index)];
-  const std::string path = io::join(folder, image.file_name);
-  try {
-    const ImageHeader header = image_header(path);
-    const bool odd = header.kind == FileKind::kJpeg && !header.complete;
-    const auto [height, width] = header.turned();
-    // Of a JPEG the turn is known. That of others may follow the pixels, so both ways may be right until it is read.
-    const bool straight = height == image.height && width == image.width;
-    const bool turned = height == image.width && width == image.height && header.kind != FileKind::kJpeg;
-    const bool read = odd || !header.complete || !(straight || turned) || (decode && header.kind != FileKind::kJpeg);
-    if (read) read_image(path, image.height, image.width);
-    if (!odd) return std::nullopt;
-    return Finding{{index, ErrorCode::kBadData, cat("image \"", path, "\" lacks its end marker")}, /*fatal=*/false};
-  } catch (const Error& e) {
-    return Finding{{index, e.code(), e.what()}, /*fatal=*/true};
+class Looker {
+ public:
+  Looker(const Dataset& dataset, const std::string& folder, ImageLook look) : dataset_(dataset), folder_(folder), look_(look) {}
+
+  std::optional<Finding> operator()(int64_t index) const {
+    const Image& image = dataset_.images()[static_cast<size_t>(index)];
+    const std::string path = io::join(folder_, image.file_name);
+    ImageState state = ImageState::kNoImage;  // if the next step fails
+    try {
+      const ImageHeader header = image_header(path);
+      // Of a JPEG the turn is known. That of others may follow the pixels, so both ways may be right until it is read.
+      const auto [height, width] = header.turned();
+      const bool fits = (height == image.height && width == image.width) ||
+                        (height == image.width && width == image.height && header.kind != FileKind::kJpeg);
+      const bool odd = header.kind == FileKind::kJpeg && !header.complete;
+      const bool vouched = header.kind == FileKind::kJpeg || look_ == ImageLook::kHeader;
+      if (!header.complete) state = ImageState::kTruncated;
+      if (!fits) state = ImageState::kOtherSize;
+      if (!fits || !header.complete || !vouched) read_image(path, image.height, image.width);
+      if (odd) return say(index, ImageState::kNoEnd, cat("image \"", path, "\" lacks its end marker"), Finding::kWarning);
+      return look_ == ImageLook::kAll ? remark(index, path, header) : std::nullopt;
+    } catch (const Error& e) {
+      if (e.code() == ErrorCode::kNoInput) state = ImageState::kMissing;
+      return Finding{{index, state, e.code(), e.what()}};
+    }
   }
-}
+
+ private:
+  static Finding say(int64_t index, ImageState state, const std::string& what, Finding::Weight weight) {
+    return {{index, state, ErrorCode::kBadData, what}, weight};
+  }
+
+  static std::optional<Finding> remark(int64_t index, const std::string& path, const ImageHeader& header) {
+    constexpr double kTwelveBits = 4096;
+    if (header.depth == 16 && largest_value(path) < kTwelveBits) {
+      return say(index, ImageState::kDark, cat("image \"", path, "\" is nearly black: it has 16 bits, and uses 12 of them at most"),
+                 Finding::kRemark);
+    }
+    if (header.orientation == 1) return std::nullopt;
+    return say(index, ImageState::kTurned, cat("image \"", path, "\" is turned by its EXIF orientation ", header.orientation),
+               Finding::kRemark);
+  }
+
+  const Dataset& dataset_;
+  const std::string& folder_;
+  const ImageLook look_;
+};
 
 std::string file_digest(const std::string& path) {
   try {
@@ -63,16 +94,18 @@ std::string some(const Dataset& dataset, const std::vector<ImageFinding>& findin
 
 }  // namespace
 
-ImageCheck check_images(const Dataset& dataset, const std::string& folder, const std::vector<int64_t>& indices, bool decode,
-                        int threads) {
+ImageCheck check_images(const Dataset& dataset, const std::string& folder, const std::vector<int64_t>& indices,
+                        ImageLook look, int threads) {
   std::vector<std::optional<Finding>> found(indices.size());
+  const Looker look_at(dataset, folder, look);
   parallel_for(indices.size(), 64, std::max(threads, kLookers), [&](size_t begin, size_t end) {
-    for (size_t i = begin; i < end; ++i) found[i] = look_at(dataset, folder, indices[i], decode);
+    for (size_t i = begin; i < end; ++i) found[i] = look_at(indices[i]);
   });
   ImageCheck check;
   check.looked_at = std::ssize(indices);
+  const std::array lists = {&check.faults, &check.warnings, &check.remarks};  // by Finding::weight
   for (const auto& one : found) {
-    if (one) (one->fatal ? check.faults : check.warnings).push_back(one->finding);
+    if (one) lists[one->weight]->push_back(one->finding);
   }
   return check;
 }
@@ -94,7 +127,7 @@ UsableImages usable_images(const Dataset& dataset, const std::string& folder, co
   std::vector<int64_t> sorted = wanted;
   std::sort(sorted.begin(), sorted.end());
   sorted.erase(std::unique(sorted.begin(), sorted.end()), sorted.end());
-  const ImageCheck check = check_images(dataset, folder, sorted, /*decode=*/max_errors > 0, threads);
+  const ImageCheck check = check_images(dataset, folder, sorted, max_errors > 0 ? ImageLook::kPixels : ImageLook::kHeader, threads);
   log::verbose(cat("looked at ", check.looked_at, " image files in \"", folder, "\""));
   const auto count = std::ssize(check.faults);
   if (count > max_errors) {

@@ -11,9 +11,21 @@ namespace iuq::data {
 
 class Dataset;
 
+/// What an image file is not, or is besides.
+enum class ImageState : uint8_t {
+  kMissing,
+  kNoImage,      // empty, unknown, or damaged
+  kTruncated,
+  kOtherSize,    // than the annotations file says
+  kNoEnd,        // a JPEG that lacks its end marker and no pixel
+  kTurned,       // by its EXIF orientation, which is applied
+  kDark,         // of 16 bits, of which the pixels use the lower 12 at most: nearly black in the 8 that are trained on
+};
+
 /// One image file that is not as it should be.
 struct ImageFinding {
   int64_t image = 0;  // index in the data set
+  ImageState state = ImageState::kNoImage;
   ErrorCode code = ErrorCode::kBadData;  // kNoInput: the file is missing
   std::string what;  // names the file
 };
@@ -23,14 +35,18 @@ struct ImageCheck {
   int64_t looked_at = 0;
   std::vector<ImageFinding> faults;    // missing, empty, not an image, truncated, of another size
   std::vector<ImageFinding> warnings;  // read as they are, but not as they should be: JPEGs that lack their end marker
+  std::vector<ImageFinding> remarks;   // turned or dark; with ImageLook::kAll
 };
 
+/// How closely to look: at the header; at the pixels too where the header cannot vouch for them; for remarks as well.
+enum class ImageLook { kHeader, kPixels, kAll };
+
 /// Looks at the files of images `indices` below `folder`: existence and header, some kB of each, on as many threads as the disk
-/// deserves. What the header cannot vouch for is found when the file is read: with `decode` here already, for all formats but
+/// deserves. What the header cannot vouch for is found when the file is read: with kPixels here already, for all formats but
 /// JPEG, whose decoders forgive (a damaged PNG has a whole header). JPEGs without their end marker are always decoded.
 /// `indices` ascending. Errors of a file are findings; nothing is thrown or logged.
-ImageCheck check_images(const Dataset& dataset, const std::string& folder, const std::vector<int64_t>& indices, bool decode,
-                        int threads);
+ImageCheck check_images(const Dataset& dataset, const std::string& folder, const std::vector<int64_t>& indices,
+                        ImageLook look, int threads);
 
 /// The images that a run can use, and what it has to say of the others.
 struct UsableImages {

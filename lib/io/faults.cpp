@@ -88,16 +88,22 @@ bool FaultTally::empty() const {
   return std::all_of(kinds_.begin(), kinds_.end(), [](const Kind& kind) { return kind.count == 0; });
 }
 
+const char* FaultTally::name_of(Fault fault) { return words_of(static_cast<size_t>(fault)).name; }
+
+std::string FaultTally::to_text(Fault fault, FaultReader reader) const {
+  const Kind& kind = of(fault);
+  if (kind.count == 0) return "";
+  const FaultWords& words = words_of(static_cast<size_t>(fault));
+  const bool of_images = std::string(words.section) == "images";
+  const std::string images = of_images ? "" : cat(" of ", counted(static_cast<int64_t>(kind.images.size()), "images"));
+  return cat(counted(kind.count, words.section), images, " ", words.of_many, " ", first_ids(kind), ": ", done_by(reader, words));
+}
+
 std::string FaultTally::to_text(FaultReader reader) const {
   std::string out;
   for (size_t i = 0; i < kinds_.size(); ++i) {
-    const Kind& kind = kinds_[i];
-    if (kind.count == 0) continue;
-    const FaultWords& words = words_of(i);
-    const bool of_images = std::string(words.section) == "images";
-    out += cat(out.empty() ? "" : "; ", counted(kind.count, words.section));
-    if (!of_images) out += cat(" of ", counted(static_cast<int64_t>(kind.images.size()), "images"));
-    out += cat(" ", words.of_many, " ", first_ids(kind), ": ", done_by(reader, words));
+    const std::string text = to_text(static_cast<Fault>(i), reader);
+    if (!text.empty()) out += cat(out.empty() ? "" : "; ", text);
   }
   return out;
 }

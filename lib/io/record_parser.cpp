@@ -97,6 +97,8 @@ std::string_view between(const char* begin, const char* end) { return {begin, st
 }  // namespace
 
 bool RecordSink::plain(size_t, int64_t, JsonCursor&) { return false; }
+void RecordSink::other(const std::string&, json&) {}
+void RecordSink::other_element(const std::string&, json&) {}
 
 RecordParser::RecordParser(const std::string& path, const std::vector<std::string>& sections, RecordSink& sink)
     : path_(path), sections_(sections), sink_(sink), seen_(sections.size(), false) {}
@@ -230,19 +232,29 @@ const char* RecordParser::member(const char* at, const char* end, bool final) {
   if (*colon != ':') json_unexpected(path_, position_of(colon), static_cast<unsigned char>(*colon), "':'");
   const size_t section = find_section(key.get<std::string>());
   if (section == sections_.size()) {
-    if (*first != '[') {
-      const char* const next = check_value(first, end, final, 1);
-      if (next) state_ = State::kAfterMember;
-      return next;
-    }
-    open_section(section);  // it may be long, so it too is read value by value
-    return first + 1;
+    other_key_ = key.get<std::string>();
+    return other_member(first, end, final);
   }
   const std::string& name = sections_[section];
   if (seen_[section]) fail(cat("has the section \"", name, "\" twice"));
   if (*first != '[') fail(cat("has a section \"", name, "\" that is not a list"));
   open_section(section);
   return first + 1;
+}
+
+const char* RecordParser::other_member(const char* at, const char* end, bool final) {
+  const bool wanted = sink_.wants_others();
+  json value = json::array();
+  if (*at == '[') {
+    if (wanted) sink_.other(other_key_, value);
+    open_section(sections_.size());  // it may be long, so it too is read value by value
+    return at + 1;
+  }
+  const char* const next = check_value(at, end, final, 1, wanted ? &value : nullptr);
+  if (!next) return nullptr;
+  if (wanted) sink_.other(other_key_, value);
+  state_ = State::kAfterMember;
+  return next;
 }
 
 const char* RecordParser::record(const char* at, const char* end, bool final) {
@@ -265,17 +277,25 @@ const char* RecordParser::record(const char* at, const char* end, bool final) {
 }
 
 const char* RecordParser::unwanted(const char* at, const char* end, bool final) {
-  const char* const next = check_value(at, end, final, 2);
-  if (next) state_ = State::kAfterRecord;
+  const bool wanted = sink_.wants_others();
+  json value;
+  const char* const next = check_value(at, end, final, 2, wanted ? &value : nullptr);
+  if (!next) return nullptr;
+  if (wanted) sink_.other_element(other_key_, value);
+  state_ = State::kAfterRecord;
   return next;
 }
 
-const char* RecordParser::check_value(const char* at, const char* end, bool final, int depth) {
+// Into `value`, where there is one.
+const char* RecordParser::check_value(const char* at, const char* end, bool final, int depth, json* value) {
   const char* next = end_of_value(at, end);
   if (!next && !final) return nullptr;
   if (!next) next = end;
+  JsonScanner scanner(path_, between(at, next), move_to(at), depth);
   Ignore ignore;
-  JsonScanner(path_, between(at, next), move_to(at), depth).scan(ignore);
+  if (!value) return scanner.scan(ignore), next;
+  Builder builder(*value);
+  scanner.scan(builder);
   return next;
 }
 

@@ -19,6 +19,12 @@ class RecordSink {
   /// May read the record at the cursor itself, whole, and say true; or say false and leave it to general().
   virtual bool plain(size_t section, int64_t index, JsonCursor& cursor);
   virtual void general(size_t section, int64_t index, nlohmann::json& record) = 0;
+
+  /// Whether what is no section that was asked for is wanted too. Then other() gets each such member, a list empty at first,
+  /// and other_element() what is in the list, in file order.
+  virtual bool wants_others() const { return false; }
+  virtual void other(const std::string& key, nlohmann::json& value);
+  virtual void other_element(const std::string& key, nlohmann::json& value);
 };
 
 /// Finds the records in a COCO-style JSON file that arrives in pieces, in memory bounded by the largest record.
@@ -55,7 +61,8 @@ class RecordParser {
   const char* member(const char* at, const char* end, bool final);
   const char* record(const char* at, const char* end, bool final);
   const char* unwanted(const char* at, const char* end, bool final);
-  const char* check_value(const char* at, const char* end, bool final, int depth);
+  const char* other_member(const char* at, const char* end, bool final);
+  const char* check_value(const char* at, const char* end, bool final, int depth, nlohmann::json* value = nullptr);
   void open_section(size_t section);
   size_t find_section(std::string_view name) const;
   TextPosition position_of(const char* at) const;
@@ -72,6 +79,7 @@ class RecordParser {
   bool opened_ = false;   // just behind a bracket, where the closing one may follow
   bool in_object_ = false;
   size_t section_ = 0;    // sections_.size() in a list that was not asked for
+  std::string other_key_;  // of that list, or of the member that is read
   int64_t index_ = 0;     // of the next record
   std::string rest_;      // the beginning of what was cut by the end of a piece
   size_t enough_ = 0;     // size of rest_ at which another try pays

@@ -18,6 +18,7 @@ void RecordReader::clear(int64_t index) {
   index_ = index;
   record_ = nullptr;
   fault_.clear();
+  refusal_.clear();
   faults_ = 0;
 }
 
@@ -154,12 +155,13 @@ std::string RecordReader::words_for(const std::string& key, const std::string& w
   return cat(key.empty() ? "" : ".", key, what, id);
 }
 
-void RecordReader::refuse(size_t field, const std::string& what) const {
-  throw Error(ErrorCode::kBadData, cat(field_path(path_, section_, index_), words_for(rules_[field].key, what)));
-}
+void RecordReader::refuse(size_t field, const std::string& what) { refuse_in_words(words_for(rules_[field].key, what)); }
 
-void RecordReader::refuse(const std::string& what) const {
-  throw Error(ErrorCode::kBadData, cat(field_path(path_, section_, index_), words_for("", what)));
+void RecordReader::refuse(const std::string& what) { refuse_in_words(words_for("", what)); }
+
+void RecordReader::refuse_in_words(std::string words) {
+  refusal_ = std::move(words);
+  throw Error(ErrorCode::kBadData, cat(field_path(path_, section_, index_), refusal_));
 }
 
 RuleBatch::RuleBatch(const std::string& path, const std::vector<SectionRules>& sections) {
@@ -168,13 +170,30 @@ RuleBatch::RuleBatch(const std::string& path, const std::vector<SectionRules>& s
 
 bool RuleBatch::plain(size_t section, int64_t index, JsonCursor& cursor) {
   if (!readers_[section].read_plain(index, cursor)) return false;
-  add(section, readers_[section]);
+  add_or_leave_out(section);
   return true;
 }
 
 void RuleBatch::general(size_t section, int64_t index, json& record) {
-  readers_[section].read(index, record);
-  add(section, readers_[section]);
+  RecordReader& reader = readers_[section];
+  try {
+    reader.read(index, record);
+  } catch (const Error&) {
+    if (reader.refusal().empty() || !leaves_out(section, reader)) throw;
+    return;
+  }
+  add_or_leave_out(section);
 }
+
+void RuleBatch::add_or_leave_out(size_t section) {
+  RecordReader& reader = readers_[section];
+  try {
+    add(section, reader);
+  } catch (const Error&) {
+    if (reader.refusal().empty() || !leaves_out(section, reader)) throw;
+  }
+}
+
+bool RuleBatch::leaves_out(size_t, const RecordReader&) { return false; }
 
 }  // namespace iuq::io

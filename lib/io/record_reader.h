@@ -46,10 +46,13 @@ class RecordReader {
   /// What is wrong with the record but does not make the file useless, as its rules say.
   FaultBits faults() const { return faults_; }
 
+  /// Why the record was refused, in words that follow its field_path(); "" if it was not.
+  const std::string& refusal() const { return refusal_; }
+
   /// Throw Error(kBadData) naming file, section, index, field (a line of the table, or none) and id. `what` follows the
   /// name of the field: " is missing".
-  [[noreturn]] void refuse(size_t field, const std::string& what) const;
-  [[noreturn]] void refuse(const std::string& what) const;
+  [[noreturn]] void refuse(size_t field, const std::string& what);
+  [[noreturn]] void refuse(const std::string& what);
 
  private:
   void clear(int64_t index);
@@ -59,6 +62,7 @@ class RecordReader {
   void settle(size_t field, const std::string& what);
   bool counts_as_fault(size_t field, const nlohmann::json* value);
   std::string words_for(const std::string& key, const std::string& what) const;
+  [[noreturn]] void refuse_in_words(std::string words);
 
   const std::string& path_;
   const std::string& section_;
@@ -68,7 +72,7 @@ class RecordReader {
   int64_t index_ = 0;
   const nlohmann::json* record_ = nullptr;  // when it is read the general way
   size_t next_ = 0;                  // the line that the next key is likely to have
-  std::string fault_;
+  std::string fault_, refusal_;
   FaultBits faults_ = 0;
 };
 
@@ -90,8 +94,12 @@ class RuleBatch : public RecordBatch {
  protected:
   /// A lawful record, or one with a fault() if a rule says so.
   virtual void add(size_t section, RecordReader& record) = 0;
+  /// Whether the file is read on although the record was refused, with the reader's refusal(). By default it is not.
+  virtual bool leaves_out(size_t section, const RecordReader& record);
 
  private:
+  void add_or_leave_out(size_t section);
+
   std::vector<RecordReader> readers_;
 };
 

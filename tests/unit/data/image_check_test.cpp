@@ -46,13 +46,13 @@ TEST_CASE("image_check: one look finds every missing and truncated file, whateve
   const Damaged damaged;
   const Dataset set = damaged.dataset();
   for (const int threads : {1, 3}) {
-    const ImageCheck quick = check_images(set, damaged.folder.path(), all_images(set), /*decode=*/false, threads);
+    const ImageCheck quick = check_images(set, damaged.folder.path(), all_images(set), ImageLook::kHeader, threads);
     REQUIRE(quick.faults.size() == 2);
     CHECK(quick.faults[0].image == 1);
     CHECK(quick.faults[0].code == ErrorCode::kNoInput);
     CHECK(quick.faults[1].image == 2);
     CHECK(quick.faults[1].what.find("truncated") != std::string::npos);
-    CHECK(check_images(set, damaged.folder.path(), all_images(set), /*decode=*/true, threads).faults.size() == 3);
+    CHECK(check_images(set, damaged.folder.path(), all_images(set), ImageLook::kPixels, threads).faults.size() == 3);
   }
   CHECK(fails_with(ErrorCode::kNoInput, {"2 of 5 images", "109.png", "(image 109)", "106.png", "--max-errors 2"},
                    [&] { damaged.usable(0); }));
@@ -84,7 +84,7 @@ TEST_CASE("image_check: sizes are those of the turned image, and a JPEG without 
                          "MM\0\x2a\0\0\0\x08" "\0\x01" "\x01\x12\0\x03\0\0\0\x01\0\x06\0\0" "\0\0\0\0", 36);
   folder.write("100.png", bytes.substr(0, 2) + exif + bytes.substr(2));
   const Dataset set = Dataset::load(folder / "annotations.json");
-  const ImageCheck check = check_images(set, folder.path(), all_images(set), false, 1);
+  const ImageCheck check = check_images(set, folder.path(), all_images(set), ImageLook::kHeader, 1);
   REQUIRE(check.warnings.size() == 1);
   CHECK(check.warnings[0].what.find("103.png") != std::string::npos);
   REQUIRE(check.faults.size() == 1);

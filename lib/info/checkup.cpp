@@ -1,0 +1,316 @@
+#include "lib/info/checkup.h"
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <span>
+#include <unordered_map>
+
+#include "lib/base/digest.h"
+#include "lib/base/error.h"
+#include "lib/base/parallel.h"
+#include "lib/data/image_check.h"
+#include "lib/data/segmentation.h"
+#include "lib/mask/rle.h"
+
+namespace iuq::info {
+namespace {
+
+using data::Annotation;
+using data::Dataset;
+using nlohmann::json;
+
+constexpr size_t kFirstFew = 5;
+constexpr size_t kImagesAtATime = 64;
+constexpr double kSmall = 32 * 32, kMedium = 96 * 96;  // square pixels
+constexpr double kSameBox = 0.5;     // IoU of a box and its mask's
+constexpr double kBoxSlack = 2;      // pixels that the sides of a box may be off whatever its IoU
+
+std::string counted(int64_t count, const std::string& of_one, const std::string& of_many) {
+  return cat(count, " ", count == 1 ? of_one : of_many);
+}
+
+std::string first_few(const std::vector<std::string>& all, const char* joint) {
+  std::string text;
+  for (size_t i = 0; i < std::min(all.size(), kFirstFew); ++i) text += cat(i ? joint : "", all[i]);
+  return all.size() > kFirstFew ? cat(text, joint, "...") : text;
+}
+
+Finding refused_records(const Dataset& set) {
+  Finding finding{.kind = "refused", .count = std::ssize(set.refusals())};
+  std::vector<std::string> words;
+  for (const data::Refusal& refusal : set.refusals()) {
+    words.push_back(cat(refusal.section, "[", refusal.record, "]", refusal.what));
+    finding.cases.push_back({{"section", refusal.section}, {"index", refusal.record}, {"what", words.back()}});
+  }
+  finding.text = cat(counted(finding.count, "record is an error", "records are errors"), ": ", first_few(words, "; "));
+  return finding;
+}
+
+Finding of_tally(const io::FaultTally& tally, io::Fault fault) {
+  Finding finding{.kind = io::FaultTally::name_of(fault), .count = tally.of(fault).count,
+                  .text = tally.to_text(fault, io::FaultReader::kTraining)};
+  for (const auto& one : tally.of(fault).cases) finding.cases.push_back({{"index", one.record}, {"id", one.id}});
+  return finding;
+}
+
+/// Annotations of which something is to be said.
+Finding of_annotations(const Dataset& set, const char* kind, const std::vector<int64_t>& which, const std::string& one,
+                       const std::string& many, bool is_fault) {
+  Finding finding{.kind = kind, .is_fault = is_fault, .count = std::ssize(which)};
+  std::vector<std::string> ids;
+  for (const int64_t index : which) {
+    const Annotation& annotation = set.annotations()[static_cast<size_t>(index)];
+    const data::Image& image = set.images()[static_cast<size_t>(set.image_index(annotation.image_id))];
+    ids.push_back(std::to_string(annotation.id));
+    finding.cases.push_back({{"id", annotation.id}, {"index", set.records()[static_cast<size_t>(index)]}, {"image_id", image.id_text()}});
+  }
+  finding.text = cat(counted(finding.count, one, many), " (", ids.size() == 1 ? "id " : "ids ", first_few(ids, ", "), ")");
+  return finding;
+}
+
+Finding of_images(const Dataset& set, const char* kind, const std::vector<int64_t>& which, const std::string& one,
+                  const std::string& many) {
+  Finding finding{.kind = kind, .is_fault = false, .count = std::ssize(which)};
+  std::vector<std::string> ids;
+  for (const int64_t index : which) {
+    ids.push_back(set.images()[static_cast<size_t>(index)].id_text());
+    finding.cases.push_back({{"id", ids.back()}});
+  }
+  finding.text = cat(counted(finding.count, one, many), " (", ids.size() == 1 ? "id " : "ids ", first_few(ids, ", "), ")");
+  return finding;
+}
+
+struct StateWords {
+  data::ImageState state;
+  const char* kind;
+  const char* one;
+  const char* many;
+};
+constexpr StateWords kStates[] = {
+    {data::ImageState::kMissing, "image_missing", "image is missing", "images are missing"},
+    {data::ImageState::kNoImage, "image_unreadable", "image file is no image, or damaged", "image files are no images, or damaged"},
+    {data::ImageState::kTruncated, "image_truncated", "image is truncated", "images are truncated"},
+    {data::ImageState::kOtherSize, "image_other_size", "image has another size than the file says",
+     "images have another size than the file says"},
+    {data::ImageState::kNoEnd, "image_no_end", "image lacks its end marker, but no pixel", "images lack their end marker, but no pixel"},
+    {data::ImageState::kTurned, "image_turned", "image is turned by its EXIF orientation, which is applied",
+     "images are turned by their EXIF orientation, which is applied"},
+    {data::ImageState::kDark, "image_dark", "image is nearly black, as it uses the lower 12 of its 16 bits at most",
+     "images are nearly black, as they use the lower 12 of their 16 bits at most"},
+};
+
+void look_at_images(Checkup& checkup, const CheckupOptions& options) {
+  const Dataset& set = checkup.dataset;
+  const data::ImageCheck check =
+      data::check_images(set, options.images, data::all_images(set), data::ImageLook::kAll, options.threads);
+  for (const auto& fault : check.faults) checkup.unusable_images.push_back(fault.image);
+  for (const StateWords& words : kStates) {
+    for (const auto* list : {&check.faults, &check.warnings, &check.remarks}) {
+      Finding finding{.kind = words.kind, .is_fault = list == &check.faults};
+      std::vector<std::string> named;
+      for (const data::ImageFinding& one : *list) {
+        if (one.state != words.state) continue;
+        const data::Image& image = set.images()[static_cast<size_t>(one.image)];
+        named.push_back(cat(image.id_text(), " ", image.file_name));
+        finding.cases.push_back({{"id", image.id_text()}, {"file_name", image.file_name}, {"what", one.what}});
+      }
+      finding.count = std::ssize(named);
+      finding.text = cat(counted(finding.count, words.one, words.many), ": ", first_few(named, ", "));
+      if (finding.count > 0) checkup.findings.push_back(std::move(finding));
+    }
+  }
+}
+
+using Box = std::array<double, 4>;  // x, y, width, height
+
+Box box_of(const io::Segmentation& segmentation, const data::Image& image) {
+  if (segmentation.kind != io::Segmentation::Kind::kPolygons) {
+    return mask::to_box(data::to_mask(segmentation, image.height, image.width));
+  }
+  std::array<double, 2> low, high;
+  low.fill(INFINITY);
+  high.fill(-INFINITY);
+  for (size_t i = 0; i < segmentation.numbers.size(); ++i) {
+    low[i % 2] = std::min(low[i % 2], segmentation.numbers[i]);
+    high[i % 2] = std::max(high[i % 2], segmentation.numbers[i]);
+  }
+  return {low[0], low[1], high[0] - low[0], high[1] - low[1]};
+}
+
+bool is_elsewhere(const Box& stated, const Box& of_mask) {
+  double overlap = 1, slack = 0;
+  for (const size_t axis : {size_t{0}, size_t{1}}) {
+    const double low = std::max(stated[axis], of_mask[axis]);
+    const double high = std::min(stated[axis] + stated[axis + 2], of_mask[axis] + of_mask[axis + 2]);
+    overlap *= std::max(0.0, high - low);
+    slack = std::max({slack, std::abs(stated[axis] - of_mask[axis]),
+                      std::abs(stated[axis] + stated[axis + 2] - of_mask[axis] - of_mask[axis + 2])});
+  }
+  const double together = stated[2] * stated[3] + of_mask[2] * of_mask[3] - overlap;
+  return slack > kBoxSlack && overlap < kSameBox * together;
+}
+
+uint64_t fingerprint(const Annotation& annotation, const io::Segmentation& segmentation) {
+  Digest digest;
+  digest.add(&annotation.category, sizeof annotation.category).add(&annotation.crowd, sizeof annotation.crowd);
+  const auto add = [&](const auto& list) { digest.add(list.data(), list.size() * sizeof(list[0])); };
+  add(segmentation.numbers);
+  add(segmentation.lengths);
+  add(segmentation.counts);
+  add(segmentation.text);
+  const std::string hex = digest.hex();
+  return hash64(hex.data(), hex.size());
+}
+
+/// What is only known from the masks.
+struct MaskMarks {
+  std::vector<int64_t> repeated, box_elsewhere;  // annotations, ascending
+};
+
+MaskMarks look_at_masks(const Dataset& set, int threads) {
+  enum : uint8_t { kRepeated = 1, kElsewhere = 2 };
+  std::vector<uint8_t> marks(set.annotations().size());
+  parallel_for(set.images().size(), kImagesAtATime, threads, [&](size_t begin, size_t end) {
+    io::Segmentation segmentation;
+    for (size_t i = begin; i < end; ++i) {
+      const data::Image& image = set.images()[i];
+      std::vector<uint64_t> seen;
+      for (int64_t index = image.first; index < image.first + image.count; ++index) {
+        const Annotation& annotation = set.annotations()[static_cast<size_t>(index)];
+        set.segmentation(index, segmentation);
+        const uint64_t print = fingerprint(annotation, segmentation);
+        uint8_t& mark = marks[static_cast<size_t>(index)];
+        if (std::find(seen.begin(), seen.end(), print) != seen.end()) mark |= kRepeated;
+        seen.push_back(print);
+        if (is_elsewhere(annotation.box, box_of(segmentation, image))) mark |= kElsewhere;
+      }
+    }
+  });
+  MaskMarks out;
+  for (size_t i = 0; i < marks.size(); ++i) {
+    if (marks[i] & kRepeated) out.repeated.push_back(static_cast<int64_t>(i));
+    if (marks[i] & kElsewhere) out.box_elsewhere.push_back(static_cast<int64_t>(i));
+  }
+  return out;
+}
+
+Finding hidden_by_cut(const Dataset& set, const std::vector<int64_t>& objects, int64_t cut) {
+  std::vector<int64_t> images;
+  int64_t hidden = 0;
+  for (size_t i = 0; i < objects.size(); ++i) {
+    if (objects[i] <= cut) continue;
+    images.push_back(static_cast<int64_t>(i));
+    hidden += objects[i] - cut;
+  }
+  const std::string cure = cat("objects than the ", cut, " detections that count by default: ", hidden,
+                               " objects are out of reach unless --max-dets of iuq-eval is larger");
+  return of_images(set, "hidden_by_cut", images, "image has more " + cure, "images have more " + cure);
+}
+
+std::vector<int64_t> objects_of_images(const Dataset& set) {
+  std::vector<int64_t> objects;
+  for (const data::Image& image : set.images()) {
+    const auto all = set.annotations_of(image);
+    objects.push_back(std::count_if(all.begin(), all.end(), [](const Annotation& a) { return !a.crowd; }));
+  }
+  return objects;
+}
+
+template <class T>
+T median(std::vector<T> values) {
+  if (values.empty()) return T{};
+  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
+  std::nth_element(values.begin(), middle, values.end());
+  return *middle;
+}
+
+std::vector<CategoryCount> count_categories(const Dataset& set) {
+  std::vector<CategoryCount> counts(set.categories().size());
+  std::vector<std::vector<double>> areas(counts.size());
+  std::vector<int64_t> last_image(counts.size(), -1);
+  for (size_t c = 0; c < counts.size(); ++c) counts[c].category = static_cast<int64_t>(c);
+  for (size_t i = 0; i < set.images().size(); ++i) {
+    for (const Annotation& annotation : set.annotations_of(set.images()[i])) {
+      const auto c = static_cast<size_t>(annotation.category);
+      CategoryCount& count = counts[c];
+      count.images += last_image[c] != static_cast<int64_t>(i);
+      last_image[c] = static_cast<int64_t>(i);
+      if (annotation.crowd) {
+        ++count.crowds;
+        continue;
+      }
+      ++count.objects;
+      ++(annotation.area <= kSmall ? count.small : annotation.area <= kMedium ? count.medium : count.large);
+      areas[c].push_back(annotation.area);
+    }
+  }
+  for (size_t c = 0; c < counts.size(); ++c) counts[c].median_side = std::sqrt(median(std::move(areas[c])));
+  std::stable_sort(counts.begin(), counts.end(), [](const auto& a, const auto& b) { return a.objects > b.objects; });
+  return counts;
+}
+
+// Worth knowing: nothing is wrong with these, but they may not be meant.
+void remark(Checkup& checkup, const MaskMarks& marks, const CheckupOptions& options) {
+  const Dataset& set = checkup.dataset;
+  const auto say = [&](Finding finding) {
+    if (finding.count > 0) checkup.findings.push_back(std::move(finding));
+  };
+  say(of_annotations(set, "box_elsewhere", marks.box_elsewhere, "annotation has a bbox that is not that of its mask (x, y, width, height?)",
+                     "annotations have a bbox that is not that of their mask (x, y, width, height?)", false));
+  std::vector<int64_t> small;
+  for (size_t i = 0; i < set.annotations().size(); ++i) {
+    const Annotation& annotation = set.annotations()[i];
+    if (!annotation.crowd && annotation.area < static_cast<double>(options.min_pixels)) small.push_back(static_cast<int64_t>(i));
+  }
+  say(of_annotations(set, "below_size", small, cat("object is smaller than ", options.min_pixels, " pixels, and not learnt from"),
+                     cat("objects are smaller than ", options.min_pixels, " pixels, and not learnt from"), false));
+  const std::vector<int64_t> objects = objects_of_images(set);
+  say(hidden_by_cut(set, objects, options.detections));
+  std::vector<int64_t> empty;
+  for (size_t i = 0; i < objects.size(); ++i) {
+    if (objects[i] == 0) empty.push_back(static_cast<int64_t>(i));
+  }
+  say(of_images(set, "image_without_objects", empty, "image has no objects", "images have no objects"));
+  checkup.median_objects = median(objects);
+  checkup.most_objects = objects.empty() ? 0 : *std::max_element(objects.begin(), objects.end());
+  Finding unused{.kind = "category_without_objects", .is_fault = false};
+  std::vector<std::string> names;
+  for (const CategoryCount& count : checkup.categories) {
+    if (count.objects > 0) continue;
+    const data::Category& category = set.categories()[static_cast<size_t>(count.category)];
+    names.push_back(category.name);
+    unused.cases.push_back({{"id", category.id}, {"name", category.name}});
+  }
+  unused.count = std::ssize(names);
+  unused.text = cat(counted(unused.count, "category has no objects", "categories have no objects"), ": ", first_few(names, ", "));
+  say(std::move(unused));
+}
+
+}  // namespace
+
+Checkup check_up(const std::string& path, const CheckupOptions& options) {
+  Checkup checkup;
+  CheckupOptions with = options;
+  if (with.threads < 1) with.threads = usable_threads();
+  checkup.dataset = Dataset::load(path, {.threads = with.threads, .images = with.images, .needs_annotations = false, .tolerant = true});
+  const Dataset& set = checkup.dataset;
+  if (!set.refusals().empty()) checkup.findings.push_back(refused_records(set));
+  for (size_t kind = 0; kind < static_cast<size_t>(io::Fault::kCount); ++kind) {
+    const auto fault = static_cast<io::Fault>(kind);
+    if (set.faults().of(fault).count > 0) checkup.findings.push_back(of_tally(set.faults(), fault));
+  }
+  MaskMarks marks = look_at_masks(set, with.threads);
+  if (!marks.repeated.empty()) {
+    checkup.findings.push_back(of_annotations(set, "repeated", marks.repeated, "annotation has image, category and mask of an earlier one",
+                                              "annotations have image, category and mask of an earlier one", true));
+  }
+  if (!with.images.empty()) look_at_images(checkup, with);
+  checkup.categories = count_categories(set);
+  remark(checkup, marks, with);
+  checkup.repeated = std::move(marks.repeated);
+  std::stable_partition(checkup.findings.begin(), checkup.findings.end(), [](const Finding& f) { return f.is_fault; });
+  return checkup;
+}
+
+}  // namespace iuq::info
