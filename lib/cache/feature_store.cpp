@@ -10,6 +10,7 @@
 #include "lib/base/error.h"
 #include "lib/base/log.h"
 #include "lib/data/annotations.h"
+#include "lib/io/image_names.h"
 #include "lib/io/provenance.h"
 
 namespace iuq::cache {
@@ -59,7 +60,7 @@ data::UsableImages FeatureStore::usable_images(const data::Dataset& dataset, con
     left_out[one.at("id")] = one.at("file");
   }
   data::UsableImages usable;
-  std::string some;
+  std::vector<int64_t> absent;  // their ids
   for (const int64_t index : wanted) {
     const int64_t id = dataset.images()[static_cast<size_t>(index)].id;
     const auto left = left_out.find(id);
@@ -68,12 +69,12 @@ data::UsableImages FeatureStore::usable_images(const data::Dataset& dataset, con
       usable.images.push_back(index);
       continue;
     }
-    if (usable.left.size() < 5) some += cat(usable.left.empty() ? "" : ", ", id);
+    absent.push_back(id);
     usable.left.push_back({index, id, left->second});
   }
   if (usable.left.empty()) return usable;
   const std::string what = cat("has no features of ", usable.left.size(), " of ", wanted.size(),
-                               " images, which iuq-cache left out (", some, usable.left.size() > 5 ? ", ..." : "", ")");
+                               " images, which iuq-cache left out (", io::some_images(absent), ")");
   if (std::ssize(usable.left) > max_errors) {
     bad(shards_[0].path, cat(what, "; mend them and cache again, or leave them out here too with --max-errors ",
                              usable.left.size()));

@@ -9,6 +9,7 @@
 #include "lib/data/annotations.h"
 #include "lib/data/image_header.h"
 #include "lib/io/atomic_file.h"
+#include "lib/io/image_names.h"
 #include "lib/io/json_file.h"
 
 namespace iuq::train {
@@ -31,15 +32,9 @@ std::string truth_of(const data::Dataset& dataset, const data::Image& image) {
   return digest.hex().substr(0, 16);
 }
 
-std::string some(const std::vector<int64_t>& ids) {
-  std::string text;
-  for (size_t i = 0; i < std::min<size_t>(ids.size(), 5); ++i) text += cat(i == 0 ? "" : ", ", ids[i]);
-  return text + (ids.size() > 5 ? ", ..." : "");
-}
-
 // One of "1 image is", "2 images are".
 std::string counted(const std::vector<int64_t>& ids, const char* one, const char* several) {
-  return cat(ids.size(), " image", ids.size() == 1 ? " " : "s ", ids.size() == 1 ? one : several, " (", some(ids), ")");
+  return cat(ids.size(), " image", ids.size() == 1 ? " " : "s ", ids.size() == 1 ? one : several, " (", io::some_images(ids), ")");
 }
 
 }  // namespace
