@@ -45,7 +45,7 @@ FeatureStore FeatureStore::open(const std::vector<std::string>& paths) {
     const FeatureTables& tables = store.shards_[s].tables;
     for (size_t n = 0; n < tables.rows.size(); n += static_cast<size_t>(tables.views)) {
       if (!store.images_.emplace(tables.rows[n].image_id, ImageRows{s, n}).second) {
-        bad(store.shards_[s].path, cat("image ", tables.rows[n].image_id, " is in another shard, too"));
+        bad(store.shards_[s].path, cat("image ", io::image_text(tables.rows[n].image_id), " is in another shard, too"));
       }
     }
   }
@@ -57,7 +57,7 @@ data::UsableImages FeatureStore::usable_images(const data::Dataset& dataset, con
   std::map<int64_t, std::string> left_out;  // image id -> its file
   const nlohmann::json made_by = provenance().at("entries").back();
   for (const nlohmann::json& one : made_by.value("/config/left_out"_json_pointer, nlohmann::json::array())) {
-    left_out[one.at("id")] = one.at("file");
+    left_out[io::image_of_json(one.at("id"))] = one.at("file");
   }
   data::UsableImages usable;
   std::vector<int64_t> absent;  // their ids
@@ -109,7 +109,7 @@ void FeatureStore::check_together() const {
 const FeatureStore::ImageRows& FeatureStore::find(int64_t image_id) const {
   const auto it = images_.find(image_id);
   if (it == images_.end()) {
-    bad(shards_[0].path, cat("has no features of image ", image_id, "; it was made from other annotations"));
+    bad(shards_[0].path, cat("has no features of image ", io::image_text(image_id), "; it was made from other annotations"));
   }
   return it->second;
 }

@@ -11,6 +11,7 @@
 #include "lib/data/segmentation.h"
 #include "lib/io/annotation_rules.h"
 #include "lib/io/atomic_file.h"
+#include "lib/io/image_names.h"
 #include "lib/io/record_reader.h"
 
 namespace iuq::data {
@@ -37,12 +38,12 @@ std::string last_two_parts(std::string_view url) {
 }
 
 /// The first id that occurs twice in a sorted list.
-template <class List, class Id>
-void reject_duplicates(const List& sorted, const std::string& path, const char* section, Id id) {
+template <class List, class Id, class Text>
+void reject_duplicates(const List& sorted, const std::string& path, const char* section, Id id, Text text) {
   const auto twice = std::adjacent_find(sorted.begin(), sorted.end(),
                                         [&](const auto& a, const auto& b) { return id(a) == id(b); });
   if (twice == sorted.end()) return;
-  throw Error(ErrorCode::kBadData, cat("\"", path, "\": ", section, ": the id ", id(*twice), " occurs twice"));
+  throw Error(ErrorCode::kBadData, cat("\"", path, "\": ", section, ": the id ", text(id(*twice)), " occurs twice"));
 }
 
 }  // namespace
@@ -163,6 +164,7 @@ std::unique_ptr<io::RecordBatch> DatasetLoader::make_batch() { return std::make_
 void DatasetLoader::take(io::RecordBatch& taken, const io::BatchOrigin& origin) {
   auto& batch = static_cast<Batch&>(taken);
   set_.is_lvis_ = set_.is_lvis_ || batch.is_lvis;
+  for (const Image& image : batch.images) io::remember_image_name(image.id, image.name);
   std::move(batch.images.begin(), batch.images.end(), std::back_inserter(set_.images_));
   std::move(batch.categories.begin(), batch.categories.end(), std::back_inserter(set_.categories_));
   if (batch.annotations.empty()) return;
@@ -186,14 +188,15 @@ void DatasetLoader::index_categories() {
   auto& list = set_.categories_;
   if (list.empty()) fail("\"categories\" is empty");
   std::sort(list.begin(), list.end(), [](const Category& a, const Category& b) { return a.id < b.id; });
-  reject_duplicates(list, set_.path_, "categories", [](const Category& c) { return c.id; });
+  reject_duplicates(list, set_.path_, "categories", [](const Category& c) { return c.id; },
+                    [](int64_t id) { return std::to_string(id); });
 }
 
 void DatasetLoader::index_images() {
   auto& index = set_.image_of_id_;
   for (size_t i = 0; i < set_.images_.size(); ++i) index.emplace_back(set_.images_[i].id, static_cast<int64_t>(i));
   std::sort(index.begin(), index.end());
-  reject_duplicates(index, set_.path_, "images", [](const auto& entry) { return entry.first; });
+  reject_duplicates(index, set_.path_, "images", [](const auto& entry) { return entry.first; }, io::image_text);
   for (size_t i = 0; i < set_.images_.size(); ++i) {
     Image& image = set_.images_[i];
     const bool negative = keep_known(image.negative), not_exhaustive = keep_known(image.not_exhaustive);
@@ -217,7 +220,7 @@ void DatasetLoader::settle_file(Image& image, size_t index) {
   if (image.height > 0 && image.width > 0) return;
   if (options_.images.empty()) {
     throw Error(ErrorCode::kBadData, cat(io::field_path(set_.path_, "images", record),
-                                         " has no height and width that are at least 1 (id ", image.id,
+                                         " has no height and width that are at least 1 (id ", image.id_text(),
                                          "); give --images, so that they are read from the image files, or state them"));
   }
   const ImageHeader header = image_header(io::join(options_.images, image.file_name));

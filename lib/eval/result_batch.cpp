@@ -5,6 +5,7 @@
 #include "lib/base/error.h"
 #include "lib/eval/result_rules.h"
 #include "lib/eval/segmentation.h"
+#include "lib/io/image_names.h"
 
 namespace iuq::eval {
 namespace {
@@ -179,7 +180,7 @@ void ResultBatch::store_mask(const io::Segmentation& segmentation, const Image& 
   const bool polygons = segmentation.kind == io::Segmentation::Kind::kPolygons;
   const bool packed = segmentation.kind == io::Segmentation::Kind::kString;
   if (polygons && image.height < 0) {
-    reader_.refuse(kImageId, cat(" is ", image.id, ", an image without valid height and width in the annotations"));
+    reader_.refuse(kImageId, cat(" is ", io::image_text(image.id), ", an image without valid height and width in the annotations"));
   }
   try {
     const mask::Rle rle = to_rle(segmentation, image.height, image.width);

@@ -148,7 +148,7 @@ std::string RecordReader::words_for(const std::string& key, const std::string& w
     id = cat(" (id ", shown((*record_)["id"]), ")");
   } else if (!record_) {
     for (size_t i = 0; i < rules_.size(); ++i) {
-      if (std::string_view(rules_[i].key) == "id" && has(i)) id = cat(" (id ", integer(i), ")");
+      if (std::string_view(rules_[i].key) == "id" && has(i)) id = text(i).empty() ? cat(" (id ", integer(i), ")") : cat(" (id ", text(i), ")");
     }
   }
   return cat(key.empty() ? "" : ".", key, what, id);

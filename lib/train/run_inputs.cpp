@@ -62,7 +62,7 @@ std::optional<RunInputs> RunInputs::read(const std::string& path) {
   try {
     value.at("categories").get_to(inputs.categories);
     for (const json& row : value.at("images")) {
-      inputs.images[row.at(0).get<int64_t>()] = {row.at(1).get<std::string>(), row.at(2).get<std::string>()};
+      inputs.images[io::image_of_json(row.at(0))] = {row.at(1).get<std::string>(), row.at(2).get<std::string>()};
     }
   } catch (const json::exception&) {
     throw Error(ErrorCode::kBadData, cat("\"", path, "\" is not what iuq-train wrote there; remove it"));
@@ -72,7 +72,7 @@ std::optional<RunInputs> RunInputs::read(const std::string& path) {
 
 void RunInputs::write(const std::string& path) const {
   json rows = json::array();
-  for (const auto& [id, image] : images) rows.push_back({id, image.truth, image.file});
+  for (const auto& [id, image] : images) rows.push_back({io::image_json(id), image.truth, image.file});
   io::write_json(path, {{"categories", categories}, {"images", rows}}, -1);
 }
 

@@ -9,6 +9,7 @@
 
 namespace {
 
+using iuq::cat;
 using iuq::ErrorCode;
 using iuq::data::Dataset;
 using iuq::io::Fault;
@@ -153,7 +154,24 @@ TEST_CASE("annotations: ids of images may be strings", "[data][property]") {
     CHECK(read.image_index(iuq::io::string_id(name)) == 0);
   }
   set["images"][1]["id"] = set["images"][0]["id"];
-  CHECK(fails_with(ErrorCode::kBadData, {"occurs twice"}, [&] { load_spoilt(set, false); }));
+  CHECK(fails_with(ErrorCode::kBadData, {"the id caf\u00e9 \"1\" occurs twice"}, [&] { load_spoilt(set, false); }));
+}
+
+TEST_CASE("annotations: messages have the string of an id, not the number that stands for it", "[data][property]") {
+  json set = sound();
+  for (int i = 0; i < 2; ++i) set["images"][i]["id"] = cat("frame_", i);
+  for (json& annotation : set["annotations"]) annotation["image_id"] = cat("frame_", annotation["image_id"].get<int>() - 1);
+  set["images"][1]["neg_category_ids"] = {9};
+  const auto faults = load_spoilt(set, false).faults();
+  for (const auto reader : {iuq::io::FaultReader::kTraining, iuq::io::FaultReader::kEvaluation}) {
+    CHECK(faults.to_text(reader).find("(id frame_1)") != std::string::npos);
+    CHECK(faults.to_json(reader)[0]["cases"][0]["id"] == "frame_1");
+  }
+  CHECK(fails_with(ErrorCode::kBadData, {"images[1]", "(id frame_1)"}, [&] { load_spoilt(set, true); }));
+  set["images"][0]["height"] = -1;
+  CHECK(fails_with(ErrorCode::kBadData, {"images[0]", "(id frame_0)"}, [&] { load_spoilt(set, false); }));
+  set["images"][0]["height"] = set["images"][0]["width"] = 1 << 20;  // a record that is plain, and refused
+  CHECK(fails_with(ErrorCode::kBadData, {"images[0]", "(id frame_0)", "pixels"}, [&] { load_spoilt(set, false); }));
 }
 
 TEST_CASE("annotations: NaN and Infinity do no harm where nobody reads them", "[data][property]") {

@@ -1,5 +1,6 @@
 #include "lib/data/image_check.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <fstream>
 #include <nlohmann/json.hpp>
@@ -71,6 +72,16 @@ TEST_CASE("image_check: what is left out is part of the provenance until it is m
   CHECK(damaged.usable(3).images == std::vector<int64_t>{0, 1, 4});
   CHECK(damaged.usable(3).left_out() != left);
   CHECK(damaged.usable(3).left_out() == damaged.usable(9, 1).left_out());
+}
+
+TEST_CASE("image_check: images are called by the strings that are their ids", "[data][property]") {
+  const Damaged damaged;
+  iuq::test::name_images(damaged.folder / "annotations.json");
+  CHECK(fails_with(ErrorCode::kNoInput, {"109.png", "(image shot_109)", "(image shot_106)"}, [&] { damaged.usable(0); }));
+  std::vector<std::string> left;
+  for (const nlohmann::json& one : damaged.usable(3).left_out()) left.push_back(one.at("id"));
+  std::sort(left.begin(), left.end());
+  CHECK(left == std::vector<std::string>{"shot_103", "shot_106", "shot_109"});
 }
 
 TEST_CASE("image_check: sizes are those of the turned image, and a JPEG without end marker is a warning", "[data][property]") {

@@ -47,6 +47,20 @@ void same_run(const std::string& one, const std::string& two) {
   CHECK(read_bytes(one + "/model.safetensors") == read_bytes(two + "/model.safetensors"));
 }
 
+void drop_image(const std::string& annotations, const json& id) {
+  json set = json::parse(read_bytes(annotations));
+  const auto drop = [&](json& list, const char* key) {
+    json kept = json::array();
+    for (const json& item : list) {
+      if (item.at(key) != id) kept.push_back(item);
+    }
+    list = kept;
+  };
+  drop(set["images"], "id");
+  drop(set["annotations"], "image_id");
+  std::ofstream(annotations) << set.dump();
+}
+
 // A run that was stopped after two steps, in the middle of a line of the metrics and with a memory that is not full.
 struct Stopped {
   TinyRun tiny;
@@ -169,17 +183,7 @@ TEST_CASE("train: a mended or dropped image does not cost the run, once the chan
   CHECK(contains(refusal(ErrorCode::kCannotCreate, [&] { tiny.run("run", /*resume=*/true); }), "1 image is new (103)"));
 
   // And now another one leaves the file of annotations.
-  json annotations = json::parse(read_bytes(tiny.job.annotations));
-  const auto drop = [](json& list, const char* key) {
-    json kept = json::array();
-    for (const json& item : list) {
-      if (item.at(key) != 106) kept.push_back(item);
-    }
-    list = kept;
-  };
-  drop(annotations["images"], "id");
-  drop(annotations["annotations"], "image_id");
-  std::ofstream(tiny.job.annotations) << annotations.dump();
+  drop_image(tiny.job.annotations, 106);
   const std::string said = refusal(ErrorCode::kCannotCreate, [&] { tiny.run("run", /*resume=*/true); });
   CHECK(contains(said, "1 image is gone (106), 1 image is new (103)"));
   CHECK(contains(said, "--accept-changes"));
@@ -201,6 +205,23 @@ TEST_CASE("train: a mended or dropped image does not cost the run, once the chan
   tiny.job.accept_changes = true;
   const std::string other = refusal(ErrorCode::kCannotCreate, [&] { tiny.run("other", /*resume=*/true); });
   CHECK(contains(other, "the config differs at \"train.lr\""));
+}
+
+TEST_CASE("train: images are called by the strings that are their ids", "[train][error]") {
+  TinyRun tiny;
+  test::name_images(tiny.job.annotations);
+  tiny.job.train.checkpoint_every = 2;
+  tiny.job.stop = stop_after(2);
+  refusal(ErrorCode::kInterrupted, [&] { tiny.run("run"); });
+  drop_image(tiny.job.annotations, "shot_106");
+  const std::string said = refusal(ErrorCode::kCannotCreate, [&] { tiny.run("run", /*resume=*/true); });
+  CHECK(contains(said, "1 image is gone (shot_106)"));
+  CHECK(contains(read_bytes(tiny.folder / "run/inputs.json"), "\"shot_106\""));
+  tiny.job.train.optimizer = "sgd";
+  tiny.job.train.warmup = 0;
+  tiny.job.train.lr = 1e5;
+  tiny.job.stop = [] { return false; };
+  CHECK(contains(refusal(ErrorCode::kBadData, [&] { tiny.run("diverges"); }), "images shot_1"));
 }
 
 TEST_CASE("train: every part of the state is needed to go on as before", "[train][property]") {
