@@ -60,24 +60,29 @@ data::UsableImages FeatureStore::usable_images(const data::Dataset& dataset, con
     left_out[io::image_of_json(one.at("id"))] = one.at("file");
   }
   data::UsableImages usable;
-  std::vector<int64_t> absent;  // their ids
+  std::vector<int64_t> absent, unmeasured;  // ids
   for (const int64_t index : wanted) {
-    const int64_t id = dataset.images()[static_cast<size_t>(index)].id;
-    const auto left = left_out.find(id);
-    if (left == left_out.end()) find(id);  // throws when it is not there
-    if (has(id)) {
+    const data::Image& image = dataset.images()[static_cast<size_t>(index)];
+    const auto left = left_out.find(image.id);
+    if (left == left_out.end()) find(image.id);  // throws when it is not there
+    if (has(image.id) && image.has_size()) {
       usable.images.push_back(index);
       continue;
     }
-    absent.push_back(id);
-    usable.left.push_back({index, id, left->second});
+    (has(image.id) ? unmeasured : absent).push_back(image.id);
+    usable.left.push_back({index, image.id, left == left_out.end() ? "missing" : left->second});
   }
   if (usable.left.empty()) return usable;
-  const std::string what = cat("has no features of ", usable.left.size(), " of ", wanted.size(),
-                               " images, which iuq-cache left out (", io::some_images(absent), ")");
+  const auto of_many = [&](const auto& ids) { return cat(ids.size(), " of ", wanted.size(), " images"); };
+  std::string what;
+  if (!absent.empty()) what = cat("has no features of ", of_many(absent), ", which iuq-cache left out (", io::some_images(absent), ")");
+  if (!unmeasured.empty()) {
+    what += cat(what.empty() ? "" : "; ", "of ", of_many(unmeasured), " neither \"", dataset.path(), "\" nor their files in --images ",
+                "tell the size (", io::some_images(unmeasured), ")");
+  }
   if (std::ssize(usable.left) > max_errors) {
-    bad(shards_[0].path, cat(what, "; mend them and cache again, or leave them out here too with --max-errors ",
-                             usable.left.size()));
+    bad(shards_[0].path, cat(what, "; mend them", absent.empty() ? "" : " and cache again", ", or leave them out here too with ",
+                             "--max-errors ", usable.left.size()));
   }
   log::warning(cat("\"", shards_[0].path, "\" ", what));
   std::sort(usable.left.begin(), usable.left.end(), [](const auto& a, const auto& b) { return a.id < b.id; });

@@ -217,19 +217,19 @@ void DatasetLoader::settle_file(Image& image, size_t index) {
       set_.faults_.add(io::Fault::kBackslash, record, image.id, image.id);
     }
   }
-  if (image.height > 0 && image.width > 0) return;
+  if (image.has_size()) return;
   if (options_.images.empty()) {
     throw Error(ErrorCode::kBadData, cat(io::field_path(set_.path_, "images", record),
                                          " has no height and width that are at least 1 (id ", image.id_text(),
                                          "); give --images, so that they are read from the image files, or state them"));
   }
-  const ImageHeader header = image_header(io::join(options_.images, image.file_name));
-  if (!header.has_size()) {
-    throw Error(ErrorCode::kBadData, cat("\"", io::join(options_.images, image.file_name), "\" does not tell its size, nor does ",
-                                         io::field_path(set_.path_, "images", record)));
-  }
-  std::tie(image.height, image.width) = header.turned();
   set_.faults_.add(io::Fault::kNoSize, record, image.id, image.id);
+  try {
+    const ImageHeader header = image_header(io::join(options_.images, image.file_name));
+    if (header.has_size()) std::tie(image.height, image.width) = header.turned();
+  } catch (const Error&) {
+    // One image that cannot be used, as others that have a size: whether that ends the run is for usable_images() to say.
+  }
 }
 
 // From ids to indices, ascending, each once. False if there were unknown ones, which are left out.
@@ -303,6 +303,7 @@ void DatasetLoader::tie(size_t index, io::Segmentation& scratch) {
   annotation.category = category;
   pending.image = static_cast<uint32_t>(image);
   const Image& frame = set_.images_[pending.image];
+  if (!frame.has_size()) return;
   try {
     io::unpack(set_.segments_[index], scratch);
     check_segmentation(scratch, frame.height, frame.width);

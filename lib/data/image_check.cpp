@@ -30,6 +30,7 @@ std::optional<Finding> look_at(const Dataset& dataset, const std::string& folder
   const std::string path = io::join(folder, image.file_name);
   try {
     const ImageHeader header = image_header(path);
+    if (!image.has_size()) throw Error(ErrorCode::kBadData, cat("image \"", path, "\" does not tell its size, nor do the annotations"));
     const bool odd = header.kind == FileKind::kJpeg && !header.complete;
     const auto [height, width] = header.turned();
     // Of a JPEG the turn is known. That of others may follow the pixels, so both ways may be right until it is read.

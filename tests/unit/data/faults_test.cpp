@@ -1,10 +1,13 @@
 // What other tools write and their peers pass over: left out or mended, counted by kind, and an error when strict.
+#include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "lib/data/annotations.h"
 #include "lib/data/image.h"
+#include "lib/data/image_check.h"
 #include "lib/io/atomic_file.h"
 #include "lib/io/record_rules.h"
+#include "tests/support/tiny_dataset.h"
 #include "tests/unit/data/temp_folder.h"
 
 namespace {
@@ -213,6 +216,34 @@ TEST_CASE("annotations: sizes and names come from the image files where the file
     CHECK(read.faults().of(Fault::kBackslash).count == 1);
     CHECK(read.faults().of(Fault::kNoSize).count == 1);
     CHECK(fails_with(ErrorCode::kBadData, {"set.json", "images[0]", "--images"}, [&] { Dataset::load(path); }));
+  }
+}
+
+TEST_CASE("annotations: an image of unknown size whose file is bad is one bad image, not the end of reading", "[data][property]") {
+  const TempFolder folder;
+  iuq::test::write_tiny_dataset(folder.path(), {{32, 48}, {40, 40}, {24, 64}});
+  json set = json::parse(iuq::io::read_text(folder / "annotations.json"));
+  for (json& image : set["images"]) image["width"] = image["height"] = -1;
+  for (json& annotation : set["annotations"]) annotation.erase("area");  // which would be that of the mask
+  const std::string path = folder.write("set.json", set.dump());
+  const std::string whole = iuq::io::read_text(folder / "106.png");
+  const auto usable = [&](const Dataset& read, int64_t max_errors) {
+    return iuq::data::usable_images(read, folder.path(), iuq::data::all_images(read), max_errors, 2);
+  };
+  struct { std::string bytes; ErrorCode code; } kinds[] = {
+      {"", ErrorCode::kBadData}, {"no image at all", ErrorCode::kBadData}, {whole.substr(0, 12), ErrorCode::kBadData},
+      {"missing", ErrorCode::kNoInput}};
+  for (const auto& [bytes, code] : kinds) {
+    CAPTURE(bytes);
+    folder.write("103.png", bytes);
+    if (bytes == "missing") std::filesystem::remove(folder / "103.png");
+    const Dataset read = Dataset::load(path, {.images = folder.path()});
+    CHECK_FALSE(read.images()[1].has_size());
+    CHECK(read.images()[2].has_size());
+    CHECK(read.annotations_of(read.images()[1]).size() == 2);  // or it would be taken for one without instances
+    CHECK(read.faults().of(Fault::kNoSize).count == 3);
+    CHECK(fails_with(code, {"1 of 3 images", "103.png", "--max-errors 1"}, [&] { usable(read, 0); }));
+    CHECK(usable(read, 1).images == std::vector<int64_t>{0, 2});
   }
 }
 
