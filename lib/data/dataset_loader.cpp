@@ -51,7 +51,7 @@ void reject_duplicates(const List& sorted, const std::string& path, const char* 
 /// A part of the file; what it holds is moved to the data set.
 class DatasetLoader::Batch final : public io::RuleBatch {
  public:
-  explicit Batch(const std::string& path) : io::RuleBatch(path, kLists) {}
+  Batch(const std::string& path, bool strict) : io::RuleBatch(path, kLists, strict) {}
 
   void clear() override {
     images.clear();
@@ -159,7 +159,7 @@ Dataset DatasetLoader::load() {
   return std::move(set_);
 }
 
-std::unique_ptr<io::RecordBatch> DatasetLoader::make_batch() { return std::make_unique<Batch>(set_.path_); }
+std::unique_ptr<io::RecordBatch> DatasetLoader::make_batch() { return std::make_unique<Batch>(set_.path_, options_.strict); }
 
 void DatasetLoader::take(io::RecordBatch& taken, const io::BatchOrigin& origin) {
   auto& batch = static_cast<Batch&>(taken);

@@ -60,7 +60,7 @@ struct Rules {
 class Batch final : public io::RuleBatch {
  public:
   Batch(const std::string& path, const Rules& rules, const EvalConfig& config)
-      : io::RuleBatch(path, rules.sections), wants_masks_(config.wants_masks()), lvis_(config.protocol == Protocol::kLvis) {}
+      : io::RuleBatch(path, rules.sections, config.strict), wants_masks_(config.wants_masks()), lvis_(config.protocol == Protocol::kLvis) {}
 
   void clear() override {
     images.clear();

@@ -135,6 +135,7 @@ void ResultBatch::general(size_t, int64_t index, json& record) {
   detection.score = reader_.number(kScore);
   // What is not listed is never looked at. LVIS cuts over all categories, so there it still takes one of an image's 300.
   if (truth.category_of.count(category_id)) read_shape(record, truth.images[image->second], detection);
+  if (strict()) reader_.refuse_nan();
   push(detection, image_id, category_id);
 }
 

@@ -275,7 +275,10 @@ const char* RecordParser::check_value(const char* at, const char* end, bool fina
   if (!next && !final) return nullptr;
   if (!next) next = end;
   Ignore ignore;
-  JsonScanner(path_, between(at, next), move_to(at), depth).scan(ignore);
+  const std::string_view text = between(at, next);
+  JsonScanner scanner(path_, text, move_to(at), depth);
+  if (sink_.strict()) scanner.refuse_nan();
+  scanner.scan(ignore);
   return next;
 }
 

@@ -184,10 +184,21 @@ TEST_CASE("annotations: NaN and Infinity do no harm where nobody reads them", "[
     std::string unread = text, read = text;
     unread.replace(unread.find("\"area\""), 6, "\"extra\":" + word + ",\"area\"");
     unread.insert(1, "\"info\":{\"version\":" + word + "},");
-    CHECK(Dataset::load(folder.write("unread.json", unread), {.strict = true}).annotations().size() == 3);
+    const std::string path = folder.write("unread.json", unread);
+    CHECK(Dataset::load(path).annotations().size() == 3);
+    CHECK(fails_with(ErrorCode::kBadData, {"unread.json", "line 1", "--strict"}, [&] { Dataset::load(path, {.strict = true}); }));
     read.replace(read.find("9.5"), 3, word);
     CHECK(fails_with(ErrorCode::kBadData, {"read.json", "annotations[0].area is", "(id 1)"},
                      [&] { Dataset::load(folder.write("read.json", read)); }));
+  }
+  for (const auto& [word, key] : std::vector<std::pair<std::string, std::string>>{
+           {"NaN", "extra is NaN"}, {"[1, {\"x\": {}, \"y\": -Infinity}]", "extra[1].y is -Infinity"}, {"[[1e5], [Infinity]]", "extra[1][0] is Infinity"}}) {
+    std::string unread = text;
+    unread.replace(unread.rfind("\"area\""), 6, "\"extra\":" + word + ",\"area\"");
+    const std::string path = folder.write("unread.json", unread);
+    CHECK(Dataset::load(path).annotations().size() == 3);
+    CHECK(fails_with(ErrorCode::kBadData, {"unread.json", "annotations[2]." + key, "(id 3)"},
+                     [&] { Dataset::load(path, {.strict = true}); }));
   }
   for (const std::string word : {"nan", "-NaN", "inf", "Infinit", "NaNs"}) {
     std::string wrong = text;
