@@ -100,6 +100,13 @@ TEST_CASE("image_check: sizes are those of the turned image, and a JPEG without 
   CHECK(check.warnings[0].what.find("103.png") != std::string::npos);
   REQUIRE(check.faults.size() == 1);
   CHECK(check.faults[0].what.find("is 48 x 32") != std::string::npos);
+  // So it has where the annotations leave its size open.
+  nlohmann::json open = nlohmann::json::parse(bytes_of(folder / "annotations.json"));
+  for (nlohmann::json& image : open["images"]) image.erase("width");
+  const Dataset measured = Dataset::load(folder.write("open.json", open.dump()), {.images = folder.path()});
+  CHECK(measured.images()[1].height == 48);
+  CHECK(measured.images()[1].width == 32);
+  CHECK(check_images(measured, folder.path(), all_images(measured), false, 1).faults.empty());
 }
 
 TEST_CASE("image_check: a fingerprint tells a replaced file", "[data][property]") {
