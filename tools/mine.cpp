@@ -23,10 +23,11 @@ constexpr iuq::cli::Info kInfo = {
 int main(int argc, char** argv) {
   return iuq::cli::run_main(argc, argv, kInfo, [](iuq::cli::Tool& tool) {
     using namespace iuq;
-    std::string annotations, model_path;
+    std::string annotations, images, model_path;
     std::vector<std::string> features;
     uniq::MineConfig config;
     tool.input("--annotations", annotations, "COCO or LVIS annotations of the cached images");
+    tool.input("--images", images, "folder of the images; needed only where the annotations do not state their sizes", false);
     tool.inputs("--features", features, "files or folders of iuq-cache");
     tool.input("--model", model_path, "model.safetensors whose queries to mine with; its backbone is the cache's");
     tool.offer(cli::kConfig | cli::kOutput | cli::kDevice | cli::kThreads | cli::kShard | cli::kMaxErrors | cli::kStrict);
@@ -48,7 +49,8 @@ int main(int argc, char** argv) {
     if (uniq::is_mined(output, provenance, tool.force())) return 0;
 
     view::set_threads(tool.threads());
-    const auto dataset = data::Dataset::load(annotations, {.threads = tool.threads(), .strict = tool.strict()});
+    const auto dataset = data::Dataset::load(
+        annotations, {.threads = tool.threads(), .strict = tool.strict(), .images = images});
     const auto device = view::open_device(tool.device());
     checkpoint.segmenter->to(device);
     const uniq::MineJob job{dataset, store, *checkpoint.segmenter, input, config, tool.seed(), device, tool.shard(),

@@ -7,6 +7,7 @@
 
 #include "lib/base/digest.h"
 #include "lib/base/error.h"
+#include "lib/io/image_names.h"
 #include "lib/io/provenance.h"
 
 namespace iuq::cache {
@@ -250,7 +251,7 @@ void FeatureRowReader::read(const FeatureRow& row, const std::vector<void*>& lev
     hashes.push_back(hash64(levels[level], datasets[level].row_bytes()));
   }
   if (row_checksum(hashes) != row.checksum) {
-    bad(path_, cat("the features of image ", row.image_id, ", view ", row.view,
+    bad(path_, cat("the features of image ", io::image_text(row.image_id), ", view ", row.view,
                    " are damaged (checksum differs); make this cache anew"));
   }
 }

@@ -10,6 +10,7 @@
 #include "lib/base/error.h"
 #include "lib/base/log.h"
 #include "lib/data/annotations.h"
+#include "lib/io/image_names.h"
 #include "lib/io/provenance.h"
 
 namespace iuq::cache {
@@ -44,7 +45,7 @@ FeatureStore FeatureStore::open(const std::vector<std::string>& paths) {
     const FeatureTables& tables = store.shards_[s].tables;
     for (size_t n = 0; n < tables.rows.size(); n += static_cast<size_t>(tables.views)) {
       if (!store.images_.emplace(tables.rows[n].image_id, ImageRows{s, n}).second) {
-        bad(store.shards_[s].path, cat("image ", tables.rows[n].image_id, " is in another shard, too"));
+        bad(store.shards_[s].path, cat("image ", io::image_text(tables.rows[n].image_id), " is in another shard, too"));
       }
     }
   }
@@ -56,27 +57,32 @@ data::UsableImages FeatureStore::usable_images(const data::Dataset& dataset, con
   std::map<int64_t, std::string> left_out;  // image id -> its file
   const nlohmann::json made_by = provenance().at("entries").back();
   for (const nlohmann::json& one : made_by.value("/config/left_out"_json_pointer, nlohmann::json::array())) {
-    left_out[one.at("id")] = one.at("file");
+    left_out[io::image_of_json(one.at("id"))] = one.at("file");
   }
   data::UsableImages usable;
-  std::string some;
+  std::vector<int64_t> absent, unmeasured;  // ids
   for (const int64_t index : wanted) {
-    const int64_t id = dataset.images()[static_cast<size_t>(index)].id;
-    const auto left = left_out.find(id);
-    if (left == left_out.end()) find(id);  // throws when it is not there
-    if (has(id)) {
+    const data::Image& image = dataset.images()[static_cast<size_t>(index)];
+    const auto left = left_out.find(image.id);
+    if (left == left_out.end()) find(image.id);  // throws when it is not there
+    if (has(image.id) && image.has_size()) {
       usable.images.push_back(index);
       continue;
     }
-    if (usable.left.size() < 5) some += cat(usable.left.empty() ? "" : ", ", id);
-    usable.left.push_back({index, id, left->second});
+    (has(image.id) ? unmeasured : absent).push_back(image.id);
+    usable.left.push_back({index, image.id, left == left_out.end() ? "missing" : left->second});
   }
   if (usable.left.empty()) return usable;
-  const std::string what = cat("has no features of ", usable.left.size(), " of ", wanted.size(),
-                               " images, which iuq-cache left out (", some, usable.left.size() > 5 ? ", ..." : "", ")");
+  const auto of_many = [&](const auto& ids) { return cat(ids.size(), " of ", wanted.size(), " images"); };
+  std::string what;
+  if (!absent.empty()) what = cat("has no features of ", of_many(absent), ", which iuq-cache left out (", io::some_images(absent), ")");
+  if (!unmeasured.empty()) {
+    what += cat(what.empty() ? "" : "; ", "of ", of_many(unmeasured), " neither \"", dataset.path(), "\" nor their files in --images ",
+                "tell the size (", io::some_images(unmeasured), ")");
+  }
   if (std::ssize(usable.left) > max_errors) {
-    bad(shards_[0].path, cat(what, "; mend them and cache again, or leave them out here too with --max-errors ",
-                             usable.left.size()));
+    bad(shards_[0].path, cat(what, "; mend them", absent.empty() ? "" : " and cache again", ", or leave them out here too with ",
+                             "--max-errors ", usable.left.size()));
   }
   log::warning(cat("\"", shards_[0].path, "\" ", what));
   std::sort(usable.left.begin(), usable.left.end(), [](const auto& a, const auto& b) { return a.id < b.id; });
@@ -108,7 +114,7 @@ void FeatureStore::check_together() const {
 const FeatureStore::ImageRows& FeatureStore::find(int64_t image_id) const {
   const auto it = images_.find(image_id);
   if (it == images_.end()) {
-    bad(shards_[0].path, cat("has no features of image ", image_id, "; it was made from other annotations"));
+    bad(shards_[0].path, cat("has no features of image ", io::image_text(image_id), "; it was made from other annotations"));
   }
   return it->second;
 }

@@ -11,6 +11,7 @@
 #include "lib/base/error.h"
 #include "lib/base/log.h"
 #include "lib/io/atomic_file.h"
+#include "lib/io/image_names.h"
 
 namespace iuq::cache {
 namespace {
@@ -134,12 +135,12 @@ void FeatureWriter::write(int64_t index, const std::vector<at::Tensor>& levels) 
   for (size_t level = 0; level < levels.size(); ++level) {
     const std::vector<int64_t> shape = tables_.level_shape(row.bucket, level);
     if (levels[level].sizes() != at::IntArrayRef(shape)) {
-      throw Error(ErrorCode::kInternal, cat("the backbone gave level ", level, " of image ", row.image_id, " the shape ",
+      throw Error(ErrorCode::kInternal, cat("the backbone gave level ", level, " of image ", io::image_text(row.image_id), " the shape ",
                                             levels[level].sizes(), " where ", at::IntArrayRef(shape), " is expected"));
     }
     const at::Tensor stored = levels[level].to(scalar_type(tables_.dtype)).to(at::kCPU).contiguous();
     if (!at::isfinite(stored).all().item<bool>()) {
-      throw Error(ErrorCode::kBadData, cat("the features of image ", row.image_id, ", level ", level,
+      throw Error(ErrorCode::kBadData, cat("the features of image ", io::image_text(row.image_id), ", level ", level,
                                            " are not finite as stored; if the backbone's values are larger than "
                                            "float16 can hold, set cache.dtype to \"bfloat16\""));
     }

@@ -25,10 +25,11 @@ struct Image {
   int64_t id = 0;         // where it is a string: io::string_id() of `name`
   std::string name;       // the id if it is a string, else ""
   std::string file_name;  // as written; LVIS files that have only "coco_url" get its last two parts
-  int64_t height = 0, width = 0;
+  int64_t height = 0, width = 0;  // 0 x 0: neither the annotations nor the image file say; see ReadOptions::images
   int64_t first = 0, count = 0;                     // its annotations: [first, first + count)
   std::vector<int64_t> negative, not_exhaustive;    // LVIS, category indices, ascending
 
+  bool has_size() const { return height > 0 && width > 0; }
   std::string id_text() const { return name.empty() ? std::to_string(id) : name; }
 };
 
@@ -51,7 +52,9 @@ struct Refusal {
 struct ReadOptions {
   int threads = 0;                // 0: as many as this process may use
   bool strict = false;            // faults are errors, all listed
-  std::string images = {};        // folder; where sizes are read that the file does not have, and names with backslashes are looked up
+  /// Folder of the images, where names with backslashes are looked up and sizes are read that the file does not have. An image
+  /// whose file does not tell its size either is 0 x 0, its annotations unchecked: usable_images() finds it and leaves it out.
+  std::string images = {};
   bool needs_annotations = true;  // a file of images alone is an error
   bool is_told = false;           // that something is left out or mended was reported when the file was read before
   bool tolerant = false;          // to find all that is wrong: records that are errors are left out, and nothing is reported

@@ -12,6 +12,7 @@
 #include "lib/data/segmentation.h"
 #include "lib/io/annotation_rules.h"
 #include "lib/io/atomic_file.h"
+#include "lib/io/image_names.h"
 #include "lib/io/record_reader.h"
 
 namespace iuq::data {
@@ -38,12 +39,12 @@ std::string last_two_parts(std::string_view url) {
 }
 
 /// The first id that occurs twice in a sorted list.
-template <class List, class Id>
-void reject_duplicates(const List& sorted, const std::string& path, const char* section, Id id) {
+template <class List, class Id, class Text>
+void reject_duplicates(const List& sorted, const std::string& path, const char* section, Id id, Text text) {
   const auto twice = std::adjacent_find(sorted.begin(), sorted.end(),
                                         [&](const auto& a, const auto& b) { return id(a) == id(b); });
   if (twice == sorted.end()) return;
-  throw Error(ErrorCode::kBadData, cat("\"", path, "\": ", section, ": the id ", id(*twice), " occurs twice"));
+  throw Error(ErrorCode::kBadData, cat("\"", path, "\": ", section, ": the id ", text(id(*twice)), " occurs twice"));
 }
 
 }  // namespace
@@ -51,7 +52,7 @@ void reject_duplicates(const List& sorted, const std::string& path, const char* 
 /// A part of the file; what it holds is moved to the data set.
 class DatasetLoader::Batch final : public io::RuleBatch {
  public:
-  Batch(const std::string& path, bool tolerant) : io::RuleBatch(path, kLists), tolerant_(tolerant) {}
+  Batch(const std::string& path, bool strict, bool tolerant) : io::RuleBatch(path, kLists, strict), tolerant_(tolerant) {}
 
   void clear() override {
     images.clear();
@@ -186,12 +187,13 @@ Dataset DatasetLoader::load() {
 }
 
 std::unique_ptr<io::RecordBatch> DatasetLoader::make_batch() {
-  return std::make_unique<Batch>(set_.path_, options_.tolerant);
+  return std::make_unique<Batch>(set_.path_, options_.strict, options_.tolerant);
 }
 
 void DatasetLoader::take(io::RecordBatch& taken, const io::BatchOrigin& origin) {
   auto& batch = static_cast<Batch&>(taken);
   set_.is_lvis_ = set_.is_lvis_ || batch.is_lvis;
+  for (const Image& image : batch.images) io::remember_image_name(image.id, image.name);
   std::move(batch.images.begin(), batch.images.end(), std::back_inserter(set_.images_));
   for (const int64_t record : batch.image_records) image_records_.push_back(origin.first + record);
   for (Refusal& refusal : batch.refusals) {
@@ -220,7 +222,8 @@ void DatasetLoader::index_categories() {
   auto& list = set_.categories_;
   if (list.empty()) fail("\"categories\" is empty");
   std::sort(list.begin(), list.end(), [](const Category& a, const Category& b) { return a.id < b.id; });
-  reject_duplicates(list, set_.path_, "categories", [](const Category& c) { return c.id; });
+  reject_duplicates(list, set_.path_, "categories", [](const Category& c) { return c.id; },
+                    [](int64_t id) { return std::to_string(id); });
 }
 
 // A tolerant reader keeps the first image of an id.
@@ -244,7 +247,7 @@ void DatasetLoader::index_images() {
   auto& index = set_.image_of_id_;
   for (size_t i = 0; i < set_.images_.size(); ++i) index.emplace_back(set_.images_[i].id, static_cast<int64_t>(i));
   std::sort(index.begin(), index.end());
-  reject_duplicates(index, set_.path_, "images", [](const auto& entry) { return entry.first; });
+  reject_duplicates(index, set_.path_, "images", [](const auto& entry) { return entry.first; }, io::image_text);
   for (size_t i = 0; i < set_.images_.size(); ++i) {
     Image& image = set_.images_[i];
     const bool negative = keep_known(image.negative), not_exhaustive = keep_known(image.not_exhaustive);
@@ -265,24 +268,18 @@ void DatasetLoader::settle_file(Image& image, size_t index) {
       set_.faults_.add(io::Fault::kBackslash, record, image.id, image.id);
     }
   }
-  if (image.height > 0 && image.width > 0) return;
+  if (image.has_size()) return;
   if (options_.images.empty()) {
     return refuse("images", record, cat(" has no height and width that are at least 1 (id ", image.id_text(),
                                         "); give --images, so that they are read from the image files, or state them"));
   }
-  ImageHeader header;
-  try {
-    header = image_header(io::join(options_.images, image.file_name));
-  } catch (const Error& e) {
-    if (!options_.tolerant) throw;
-    return refuse("images", record, cat(" has no height and width, and ", e.what()));
-  }
-  if (!header.has_size()) {
-    return refuse("images", record, cat(" has no height and width, and \"", io::join(options_.images, image.file_name),
-                                        "\" does not tell its size (id ", image.id_text(), ")"));
-  }
-  std::tie(image.height, image.width) = header.turned();
   set_.faults_.add(io::Fault::kNoSize, record, image.id, image.id);
+  try {
+    const ImageHeader header = image_header(io::join(options_.images, image.file_name));
+    if (header.has_size()) std::tie(image.height, image.width) = header.turned();
+  } catch (const Error&) {
+    // One image that cannot be used, as others that have a size: whether that ends the run is for usable_images() to say.
+  }
 }
 
 // From ids to indices, ascending, each once. False if there were unknown ones, which are left out.
@@ -356,8 +353,7 @@ void DatasetLoader::tie(size_t index, io::Segmentation& scratch) {
   annotation.category = category;
   pending.image = static_cast<uint32_t>(image);
   const Image& frame = set_.images_[pending.image];
-  pending.dropped = frame.height < 1 || frame.width < 1;  // its image was refused
-  if (pending.dropped) return;
+  if (!frame.has_size()) return;
   try {
     io::unpack(set_.segments_[index], scratch);
     check_segmentation(scratch, frame.height, frame.width);

@@ -13,6 +13,7 @@
 #include "lib/data/image.h"
 #include "lib/data/image_header.h"
 #include "lib/io/atomic_file.h"
+#include "lib/io/image_names.h"
 
 namespace iuq::data {
 namespace {
@@ -36,6 +37,7 @@ class Looker {
     ImageState state = ImageState::kNoImage;  // if the next step fails
     try {
       const ImageHeader header = image_header(path);
+      if (!image.has_size()) throw Error(ErrorCode::kBadData, cat("image \"", path, "\" does not tell its size, nor do the annotations"));
       // Of a JPEG the turn is known. That of others may follow the pixels, so both ways may be right until it is read.
       const auto [height, width] = header.turned();
       const bool fits = (height == image.height && width == image.width) ||
@@ -87,7 +89,7 @@ std::string some(const Dataset& dataset, const std::vector<ImageFinding>& findin
   std::string text;
   for (size_t i = 0; i < std::min(findings.size(), kShown); ++i) {
     const Image& image = dataset.images()[static_cast<size_t>(findings[i].image)];
-    text += cat(i == 0 ? "" : "; ", findings[i].what, " (image ", image.id, ")");
+    text += cat(i == 0 ? "" : "; ", findings[i].what, " (image ", image.id_text(), ")");
   }
   return findings.size() > kShown ? text + "; ..." : text;
 }
@@ -112,7 +114,7 @@ ImageCheck check_images(const Dataset& dataset, const std::string& folder, const
 
 nlohmann::json UsableImages::left_out() const {
   nlohmann::json list = nlohmann::json::array();
-  for (const Left& one : left) list.push_back({{"id", one.id}, {"file", one.file}});
+  for (const Left& one : left) list.push_back({{"id", io::image_json(one.id)}, {"file", one.file}});
   return list;
 }
 

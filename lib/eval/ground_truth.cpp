@@ -11,6 +11,7 @@
 #include "lib/eval/complain.h"
 #include "lib/eval/segmentation.h"
 #include "lib/io/annotation_rules.h"
+#include "lib/io/image_names.h"
 #include "lib/io/parallel_records.h"
 #include "lib/io/record_reader.h"
 
@@ -59,7 +60,7 @@ struct Rules {
 class Batch final : public io::RuleBatch {
  public:
   Batch(const std::string& path, const Rules& rules, const EvalConfig& config)
-      : io::RuleBatch(path, rules.sections), wants_masks_(config.wants_masks()), lvis_(config.protocol == Protocol::kLvis) {}
+      : io::RuleBatch(path, rules.sections, config.strict), wants_masks_(config.wants_masks()), lvis_(config.protocol == Protocol::kLvis) {}
 
   void clear() override {
     images.clear();
@@ -183,6 +184,7 @@ class Loader final : public io::RecordConsumer {
     auto& batch = static_cast<Batch&>(taken);
     for (Image& image : batch.images) {
       image.record += origin.first;
+      io::remember_image_name(image.id, image.name);
       put(out_.images, out_.image_of, std::move(image));
     }
     for (Category& category : batch.categories) {
@@ -332,7 +334,7 @@ class Loader final : public io::RecordConsumer {
     const std::string& list = kSections[2];
     io::unpack(raw.segmentation, scratch);
     if (image.height < 0 && scratch.kind == io::Segmentation::Kind::kPolygons) {
-      throw Error(ErrorCode::kBadData, cat("\"", path_, "\": image ", image.name.empty() ? std::to_string(image.id) : image.name,
+      throw Error(ErrorCode::kBadData, cat("\"", path_, "\": image ", io::image_text(image.id),
                                            " has no valid height and width, which ",
                                            io::field_path(path_, list, raw.index, "segmentation"),
                                            " needs; give --images, so that they are read from the image files, or state them"));

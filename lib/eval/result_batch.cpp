@@ -5,6 +5,7 @@
 #include "lib/base/error.h"
 #include "lib/eval/result_rules.h"
 #include "lib/eval/segmentation.h"
+#include "lib/io/image_names.h"
 
 namespace iuq::eval {
 namespace {
@@ -134,6 +135,7 @@ void ResultBatch::general(size_t, int64_t index, json& record) {
   detection.score = reader_.number(kScore);
   // What is not listed is never looked at. LVIS cuts over all categories, so there it still takes one of an image's 300.
   if (truth.category_of.count(category_id)) read_shape(record, truth.images[image->second], detection);
+  if (strict()) reader_.refuse_nan();
   push(detection, image_id, category_id);
 }
 
@@ -179,7 +181,7 @@ void ResultBatch::store_mask(const io::Segmentation& segmentation, const Image& 
   const bool polygons = segmentation.kind == io::Segmentation::Kind::kPolygons;
   const bool packed = segmentation.kind == io::Segmentation::Kind::kString;
   if (polygons && image.height < 0) {
-    reader_.refuse(kImageId, cat(" is ", image.id, ", an image without valid height and width in the annotations"));
+    reader_.refuse(kImageId, cat(" is ", io::image_text(image.id), ", an image without valid height and width in the annotations"));
   }
   try {
     const mask::Rle rle = to_rle(segmentation, image.height, image.width);

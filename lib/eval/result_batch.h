@@ -3,6 +3,7 @@
 #include <array>
 #include <atomic>
 #include <functional>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -38,6 +39,7 @@ class ResultBatch final : public io::RecordBatch {
   bool plain(size_t section, int64_t index, io::JsonCursor& cursor) override;
   void general(size_t section, int64_t index, nlohmann::json& record) override;
   void clear() override;
+  bool strict() const override { return rules_.config.strict; }
 
   RawDetections detections;
 

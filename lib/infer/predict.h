@@ -3,7 +3,7 @@
 #include <c10/core/Device.h>
 
 #include <cstdint>
-#include <nlohmann/json_fwd.hpp>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 

@@ -100,11 +100,24 @@ constexpr StateWords kStates[] = {
      "images are nearly black, as they use the lower 12 of their 16 bits at most"},
 };
 
+// Of those of which a look at the files, or no size, says so.
+std::vector<int64_t> unusable_images(const Dataset& set, const std::vector<data::ImageFinding>& faults) {
+  std::vector<int64_t> images;
+  for (const data::ImageFinding& fault : faults) images.push_back(fault.image);
+  for (const int64_t image : data::all_images(set)) {
+    if (!set.images()[static_cast<size_t>(image)].has_size()) images.push_back(image);
+  }
+  std::sort(images.begin(), images.end());
+  images.erase(std::unique(images.begin(), images.end()), images.end());
+  return images;
+}
+
 void look_at_images(Checkup& checkup, const CheckupOptions& options) {
   const Dataset& set = checkup.dataset;
   const data::ImageCheck check =
-      data::check_images(set, options.images, data::all_images(set), data::ImageLook::kAll, options.threads);
-  for (const auto& fault : check.faults) checkup.unusable_images.push_back(fault.image);
+      options.images.empty() ? data::ImageCheck()
+                             : data::check_images(set, options.images, data::all_images(set), data::ImageLook::kAll, options.threads);
+  checkup.unusable_images = unusable_images(set, check.faults);
   for (const StateWords& words : kStates) {
     for (const auto* list : {&check.faults, &check.warnings, &check.remarks}) {
       Finding finding{.kind = words.kind, .is_fault = list == &check.faults};
@@ -183,7 +196,7 @@ MaskMarks look_at_masks(const Dataset& set, int threads) {
         uint8_t& mark = marks[static_cast<size_t>(index)];
         if (std::find(seen.begin(), seen.end(), print) != seen.end()) mark |= kRepeated;
         seen.push_back(print);
-        if (is_elsewhere(annotation.box, box_of(segmentation, image))) mark |= kElsewhere;
+        if (image.has_size() && is_elsewhere(annotation.box, box_of(segmentation, image))) mark |= kElsewhere;
       }
     }
   });
@@ -305,7 +318,7 @@ Checkup check_up(const std::string& path, const CheckupOptions& options) {
     checkup.findings.push_back(of_annotations(set, "repeated", marks.repeated, "annotation has image, category and mask of an earlier one",
                                               "annotations have image, category and mask of an earlier one", true));
   }
-  if (!with.images.empty()) look_at_images(checkup, with);
+  look_at_images(checkup, with);
   checkup.categories = count_categories(set);
   remark(checkup, marks, with);
   checkup.repeated = std::move(marks.repeated);

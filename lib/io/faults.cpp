@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <string_view>
 
 #include "lib/base/error.h"
 #include "lib/base/log.h"
+#include "lib/io/image_names.h"
 
 namespace iuq::io {
 namespace {
@@ -62,10 +64,14 @@ std::string counted(int64_t count, std::string what) {
   return cat(count, " ", what);
 }
 
-std::string first_ids(const FaultTally::Kind& kind) {
+bool is_of_images(const FaultWords& words) { return std::string_view(words.section) == "images"; }
+
+std::string id_text(const FaultWords& words, int64_t id) { return is_of_images(words) ? image_text(id) : std::to_string(id); }
+
+std::string first_ids(const FaultTally::Kind& kind, const FaultWords& words) {
   std::string out = kind.count == 1 ? "(id " : "(ids ";
   const size_t shown = std::min(kind.cases.size(), kFirstFew);
-  for (size_t i = 0; i < shown; ++i) out += cat(i ? ", " : "", kind.cases[i].id);
+  for (size_t i = 0; i < shown; ++i) out += cat(i ? ", " : "", id_text(words, kind.cases[i].id));
   return cat(out, static_cast<size_t>(kind.count) > shown ? ", ...)" : ")");
 }
 
@@ -94,9 +100,8 @@ std::string FaultTally::to_text(Fault fault, FaultReader reader) const {
   const Kind& kind = of(fault);
   if (kind.count == 0) return "";
   const FaultWords& words = words_of(static_cast<size_t>(fault));
-  const bool of_images = std::string(words.section) == "images";
-  const std::string images = of_images ? "" : cat(" of ", counted(static_cast<int64_t>(kind.images.size()), "images"));
-  return cat(counted(kind.count, words.section), images, " ", words.of_many, " ", first_ids(kind), ": ", done_by(reader, words));
+  const std::string images = is_of_images(words) ? "" : cat(" of ", counted(static_cast<int64_t>(kind.images.size()), "images"));
+  return cat(counted(kind.count, words.section), images, " ", words.of_many, " ", first_ids(kind, words), ": ", done_by(reader, words));
 }
 
 std::string FaultTally::to_text(FaultReader reader) const {
@@ -113,7 +118,7 @@ std::string FaultTally::to_list() const {
   for (size_t i = 0; i < kinds_.size(); ++i) {
     const FaultWords& words = words_of(i);
     for (const Case& one : kinds_[i].cases) {
-      out += cat(out.empty() ? "" : "\n        ", words.section, "[", one.record, "]", words.in_record, " (id ", one.id, ")");
+      out += cat(out.empty() ? "" : "\n        ", words.section, "[", one.record, "]", words.in_record, " (id ", id_text(words, one.id), ")");
     }
   }
   return out;
@@ -125,9 +130,12 @@ nlohmann::json FaultTally::to_json(FaultReader reader) const {
     const Kind& kind = kinds_[i];
     if (kind.count == 0) continue;
     nlohmann::json cases = nlohmann::json::array();
-    for (const Case& one : kind.cases) cases.push_back({{"index", one.record}, {"id", one.id}});
-    out.push_back({{"kind", words_of(i).name}, {"section", words_of(i).section}, {"records", kind.count},
-                   {"images", kind.images.size()}, {"done", done_by(reader, words_of(i))}, {"cases", std::move(cases)}});
+    const FaultWords& words = words_of(i);
+    for (const Case& one : kind.cases) {
+      cases.push_back({{"index", one.record}, {"id", is_of_images(words) ? image_json(one.id) : nlohmann::json(one.id)}});
+    }
+    out.push_back({{"kind", words.name}, {"section", words.section}, {"records", kind.count},
+                   {"images", kind.images.size()}, {"done", done_by(reader, words)}, {"cases", std::move(cases)}});
   }
   return out;
 }

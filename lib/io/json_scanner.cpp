@@ -135,8 +135,8 @@ void JsonScanner::value(int first, int depth) {
     case 't': expect("true"); return events_->boolean(true);
     case 'f': expect("false"); return events_->boolean(false);
     case 'n': expect("null"); return events_->null();
-    case 'N': expect("NaN"); return events_->number(std::numeric_limits<double>::quiet_NaN());
-    case 'I': expect("Infinity"); return events_->number(std::numeric_limits<double>::infinity());
+    case 'N': return not_finite("NaN", std::numeric_limits<double>::quiet_NaN());
+    case 'I': return not_finite("Infinity", std::numeric_limits<double>::infinity());
     default: return number();
   }
 }
@@ -185,9 +185,7 @@ void JsonScanner::number() {
   if (first != '-' && !(first >= '0' && first <= '9')) unexpected("a value");
   const char* const begin = next_;
   if (std::string_view(begin, static_cast<size_t>(end_ - begin)).starts_with("-I")) {
-    ++next_;
-    expect("Infinity");
-    return events_->number(-std::numeric_limits<double>::infinity());
+    return not_finite("-Infinity", -std::numeric_limits<double>::infinity());
   }
   const char* end = begin;
   while (end != end_ && in_number(*end)) ++end;
@@ -294,6 +292,16 @@ void JsonScanner::utf8(int lead) {
     if (c < low || c > high) fail("a string is not valid UTF-8");
     text_.push_back(static_cast<char>(c));
   }
+}
+
+void JsonScanner::not_finite(const char* literal, double value) {
+  const char* const begin = next_;
+  expect(literal);
+  if (!takes_nan_) {
+    next_ = begin;
+    fail(cat(literal, ", which --strict does not let pass"));
+  }
+  events_->number(value);
 }
 
 void JsonScanner::expect(const char* literal) {

@@ -44,6 +44,8 @@ class JsonScanner {
   JsonScanner(const std::string& path, std::string_view text, TextPosition position = {}, int depth = 0);
   /// Error(kBadData) naming file, line and column.
   void scan(JsonEvents& events);
+  /// From here on NaN, Infinity and -Infinity are errors as well.
+  void refuse_nan() { takes_nan_ = false; }
 
  private:
   int peek() const { return next_ != end_ ? static_cast<unsigned char>(*next_) : -1; }
@@ -57,6 +59,7 @@ class JsonScanner {
   uint32_t hex4();
   void utf8(int lead);
   void expect(const char* literal);
+  void not_finite(const char* literal, double value);
   [[noreturn]] void fail(const std::string& what) const;
   [[noreturn]] void unexpected(const char* wanted) const;
 
@@ -66,6 +69,7 @@ class JsonScanner {
   const char* end_;
   TextPosition position_;   // of begin_
   int depth_;
+  bool takes_nan_ = true;
   JsonEvents* events_ = nullptr;
   std::string text_;        // the string being read
 };

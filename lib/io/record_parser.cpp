@@ -293,7 +293,10 @@ const char* RecordParser::check_value(const char* at, const char* end, bool fina
   if (!next) next = end;
   JsonScanner scanner(path_, between(at, next), move_to(at), depth);
   Ignore ignore;
-  if (!value) return scanner.scan(ignore), next;
+  if (!value) {
+    if (sink_.strict()) scanner.refuse_nan();
+    return scanner.scan(ignore), next;
+  }
   Builder builder(*value);
   scanner.scan(builder);
   return next;

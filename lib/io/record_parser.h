@@ -19,6 +19,8 @@ class RecordSink {
   /// May read the record at the cursor itself, whole, and say true; or say false and leave it to general().
   virtual bool plain(size_t section, int64_t index, JsonCursor& cursor);
   virtual void general(size_t section, int64_t index, nlohmann::json& record) = 0;
+  /// Whether NaN and Infinity, which are no JSON, are errors outside of records. In records they are the sink's to refuse.
+  virtual bool strict() const { return false; }
 
   /// Whether what is no section that was asked for is wanted too. Then other() gets each such member, a list empty at first,
   /// and other_element() what is in the list, in file order.
@@ -36,7 +38,7 @@ class RecordParser {
  public:
   RecordParser(const std::string& path, const std::vector<std::string>& sections, RecordSink& sink);
 
-  /// Errors: kBadData naming file, line and column: not JSON (but NaN and Infinity pass), invalid UTF-8, nested deeper
+  /// Errors: kBadData naming file, line and column: not JSON (but NaN and Infinity pass unless the sink is strict), invalid UTF-8, nested deeper
   /// than 64; or naming the section: there twice or no list, a record that is no object.
   void feed(const std::string& piece);
   /// The file has ended. Returns the sections asked for that it does not have. Error(kBadData) if it is truncated.

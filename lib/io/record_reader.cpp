@@ -1,5 +1,6 @@
 #include "lib/io/record_reader.h"
 
+#include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "lib/base/error.h"
@@ -7,6 +8,24 @@
 namespace iuq::io {
 
 using nlohmann::json;
+
+namespace {
+
+// The first number in `value` that is NaN or infinite, and where it is: "extra[1].x"; null without one.
+const json* not_finite_in(const json& value, const std::string& where, std::string& found) {
+  if (value.is_number_float()) {
+    found = where;
+    return std::isfinite(value.get<double>()) ? nullptr : &value;
+  }
+  for (const auto& [key, item] : value.items()) {
+    if (!item.is_structured() && !item.is_number_float()) continue;
+    const std::string at = value.is_array() ? cat(where, "[", key, "]") : cat(where, where.empty() ? "" : ".", key);
+    if (const json* const number = not_finite_in(item, at, found)) return number;
+  }
+  return nullptr;
+}
+
+}  // namespace
 
 RecordReader::RecordReader(const std::string& path, const std::string& section, std::span<const FieldRule> rules)
     : path_(path), section_(section), rules_(rules), values_(rules.size()) {
@@ -149,7 +168,7 @@ std::string RecordReader::words_for(const std::string& key, const std::string& w
     id = cat(" (id ", shown((*record_)["id"]), ")");
   } else if (!record_) {
     for (size_t i = 0; i < rules_.size(); ++i) {
-      if (std::string_view(rules_[i].key) == "id" && has(i)) id = cat(" (id ", integer(i), ")");
+      if (std::string_view(rules_[i].key) == "id" && has(i)) id = text(i).empty() ? cat(" (id ", integer(i), ")") : cat(" (id ", text(i), ")");
     }
   }
   return cat(key.empty() ? "" : ".", key, what, id);
@@ -164,7 +183,15 @@ void RecordReader::refuse_in_words(std::string words) {
   throw Error(ErrorCode::kBadData, cat(field_path(path_, section_, index_), refusal_));
 }
 
-RuleBatch::RuleBatch(const std::string& path, const std::vector<SectionRules>& sections) {
+void RecordReader::refuse_nan() const {
+  std::string where;
+  if (const json* const number = not_finite_in(*record_, "", where)) {
+    throw Error(ErrorCode::kBadData, cat(field_path(path_, section_, index_),
+                                         words_for(where, cat(" is ", shown(*number), ", which is no JSON and which --strict does not let pass"))));
+  }
+}
+
+RuleBatch::RuleBatch(const std::string& path, const std::vector<SectionRules>& sections, bool strict) : strict_(strict) {
   for (const SectionRules& s : sections) readers_.emplace_back(path, s.section, s.rules);
 }
 
@@ -178,6 +205,7 @@ void RuleBatch::general(size_t section, int64_t index, json& record) {
   RecordReader& reader = readers_[section];
   try {
     reader.read(index, record);
+    if (strict_) reader.refuse_nan();
   } catch (const Error&) {
     if (reader.refusal().empty() || !leaves_out(section, reader)) throw;
     return;

@@ -29,6 +29,9 @@ class RecordReader {
   void begin(int64_t index, const nlohmann::json& record);
   void read_field(size_t field);
 
+  /// Error(kBadData) naming the key if NaN or Infinity, which are no JSON, are anywhere in the record.
+  void refuse_nan() const;
+
   bool has(size_t field) const { return values_[field].present; }
   int64_t integer(size_t field) const { return values_[field].integer; }
   bool flag(size_t field) const { return values_[field].integer != 0; }
@@ -85,11 +88,13 @@ struct SectionRules {
 /// A batch whose records are read by tables.
 class RuleBatch : public RecordBatch {
  public:
-  /// Both must outlive the batch. The sections are those of the ParallelRecords, in that order.
-  RuleBatch(const std::string& path, const std::vector<SectionRules>& sections);
+  /// Both must outlive the batch. The sections are those of the ParallelRecords, in that order. `strict`: NaN and Infinity are
+  /// errors where nobody reads them, too.
+  RuleBatch(const std::string& path, const std::vector<SectionRules>& sections, bool strict);
 
   bool plain(size_t section, int64_t index, JsonCursor& cursor) final;
   void general(size_t section, int64_t index, nlohmann::json& record) final;
+  bool strict() const final { return strict_; }
 
  protected:
   /// A lawful record, or one with a fault() if a rule says so.
@@ -101,6 +106,7 @@ class RuleBatch : public RecordBatch {
   void add_or_leave_out(size_t section);
 
   std::vector<RecordReader> readers_;
+  const bool strict_;
 };
 
 }  // namespace iuq::io

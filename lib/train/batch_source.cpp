@@ -120,7 +120,7 @@ class CachedSource : public BatchSource {
       const cache::StoredView stored = store_->read(entry.id, number);
       const view::Sample scene = load_truth(options_.dataset, image, options_.input, options_.input.short_side.back(), false);
       if (!(scene.valid == stored.valid)) {
-        throw Error(ErrorCode::kBadData, cat("the features of image ", entry.id, " were cached at ", stored.valid.height, "x",
+        throw Error(ErrorCode::kBadData, cat("the features of image ", entry.id_text(), " were cached at ", stored.valid.height, "x",
                                              stored.valid.width, " pixels, section \"input\" says ", scene.valid.height,
                                              "x", scene.valid.width, "; use the config they were cached with"));
       }

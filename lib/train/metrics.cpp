@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "lib/base/error.h"
+#include "lib/io/image_names.h"
 
 namespace iuq::train {
 namespace {
@@ -66,7 +67,7 @@ bool MetricsWindow::is_finite() const {
 void MetricsWindow::check_finite(int64_t step, const std::vector<int64_t>& image_ids) const {
   if (is_finite()) return;
   std::string ids;
-  for (const int64_t id : image_ids) ids += cat(ids.empty() ? "" : " ", id);
+  for (const int64_t id : image_ids) ids += cat(ids.empty() ? "" : " ", io::image_text(id));
   throw Error(ErrorCode::kBadData, cat("the loss is not finite at step ", step, " (", text(), "), images ", ids,
                                        "; lower train.lr, lengthen train.warmup, or look at these images"));
 }

@@ -123,14 +123,15 @@ void RunFolder::check_unfinished(const io::Provenance& provenance, bool resume, 
   accepted_.push_back({{"digest", unfinished}, {"changes", listed(changes)}});
 }
 
-void RunFolder::begin() {
-  if (std::exchange(begun_, true)) return;
+bool RunFolder::begin() {
+  if (std::exchange(begun_, true)) return false;
   io::make_folders(path_ + "/checkpoints");
   lock();
   if (!latest_checkpoint()) {
     std::error_code error;
     fs::remove(metrics_path(), error);  // of a run that died before its first checkpoint
   }
+  return true;
 }
 
 std::optional<std::string> RunFolder::latest_checkpoint() const {
@@ -173,6 +174,16 @@ void RunFolder::rewind_metrics(int64_t step) {
   }
   in.close();
   io::write_text(metrics_path(), kept);
+}
+
+void RunFolder::append_data(int64_t step, const nlohmann::json& data) {
+  std::ifstream in(metrics_path());
+  nlohmann::json last;
+  for (std::string line; std::getline(in, line);) {
+    const nlohmann::json value = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
+    if (value.is_object() && value.contains("data")) last = value["data"];
+  }
+  if (last != data) append_metrics({{"step", step}, {"data", data}});
 }
 
 void RunFolder::append_metrics(const nlohmann::json& line) {

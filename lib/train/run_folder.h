@@ -18,7 +18,7 @@ namespace iuq::train {
 
 /// The folder of one training run:
 ///   model.safetensors   the result, there once the run is complete
-///   metrics.jsonl       a line every train.log_every steps
+///   metrics.jsonl       a line of what is learnt from, then one every train.log_every steps
 ///   inputs.json         which images and annotations, to tell what has changed when a run is resumed; see RunInputs
 ///   checkpoints/step-00001000/{model.safetensors,state.safetensors,state.json,DONE}   the newest few; see State
 class RunFolder {
@@ -33,8 +33,8 @@ class RunFolder {
   /// What was accepted since the run began, oldest first: [{"digest": of the run before, "changes": text}].
   const nlohmann::json& accepted() const { return accepted_; }
   /// Makes the folder, the first time it is called. To be called when the first batch is there, so that a run that cannot
-  /// start leaves nothing.
-  void begin();
+  /// start leaves nothing. True that first time.
+  bool begin();
   /// The newest complete checkpoint: its folder.
   std::optional<std::string> latest_checkpoint() const;
   /// Makes the checkpoint after `step` steps: aside, then renamed, then all but the newest `keep` are dropped. `write` fills
@@ -43,6 +43,8 @@ class RunFolder {
   /// Cuts metrics.jsonl after the lines of steps <= step.
   void rewind_metrics(int64_t step);
   void append_metrics(const nlohmann::json& line);
+  /// The line {"step", "data"}, unless the last such line has the same data.
+  void append_data(int64_t step, const nlohmann::json& data);
 
   std::string model_path() const;
   std::string metrics_path() const;

@@ -9,6 +9,7 @@
 #include "lib/data/annotations.h"
 #include "lib/data/image_header.h"
 #include "lib/io/atomic_file.h"
+#include "lib/io/image_names.h"
 #include "lib/io/json_file.h"
 
 namespace iuq::train {
@@ -31,15 +32,9 @@ std::string truth_of(const data::Dataset& dataset, const data::Image& image) {
   return digest.hex().substr(0, 16);
 }
 
-std::string some(const std::vector<int64_t>& ids) {
-  std::string text;
-  for (size_t i = 0; i < std::min<size_t>(ids.size(), 5); ++i) text += cat(i == 0 ? "" : ", ", ids[i]);
-  return text + (ids.size() > 5 ? ", ..." : "");
-}
-
 // One of "1 image is", "2 images are".
 std::string counted(const std::vector<int64_t>& ids, const char* one, const char* several) {
-  return cat(ids.size(), " image", ids.size() == 1 ? " " : "s ", ids.size() == 1 ? one : several, " (", some(ids), ")");
+  return cat(ids.size(), " image", ids.size() == 1 ? " " : "s ", ids.size() == 1 ? one : several, " (", io::some_images(ids), ")");
 }
 
 }  // namespace
@@ -67,7 +62,7 @@ std::optional<RunInputs> RunInputs::read(const std::string& path) {
   try {
     value.at("categories").get_to(inputs.categories);
     for (const json& row : value.at("images")) {
-      inputs.images[row.at(0).get<int64_t>()] = {row.at(1).get<std::string>(), row.at(2).get<std::string>()};
+      inputs.images[io::image_of_json(row.at(0))] = {row.at(1).get<std::string>(), row.at(2).get<std::string>()};
     }
   } catch (const json::exception&) {
     throw Error(ErrorCode::kBadData, cat("\"", path, "\" is not what iuq-train wrote there; remove it"));
@@ -77,7 +72,7 @@ std::optional<RunInputs> RunInputs::read(const std::string& path) {
 
 void RunInputs::write(const std::string& path) const {
   json rows = json::array();
-  for (const auto& [id, image] : images) rows.push_back({id, image.truth, image.file});
+  for (const auto& [id, image] : images) rows.push_back({io::image_json(id), image.truth, image.file});
   io::write_json(path, {{"categories", categories}, {"images", rows}}, -1);
 }
 

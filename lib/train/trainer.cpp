@@ -11,7 +11,6 @@
 #include "lib/cache/feature_store.h"
 #include "lib/data/annotations.h"
 #include "lib/data/image_check.h"
-#include "lib/data/image.h"
 #include "lib/data/sampler.h"
 #include "lib/io/atomic_file.h"
 #include "lib/io/provenance.h"
@@ -21,6 +20,7 @@
 #include "lib/train/batch_source.h"
 #include "lib/train/diagnostics.h"
 #include "lib/train/foreign_pixels.h"
+#include "lib/train/learnt_data.h"
 #include "lib/train/loop.h"
 #include "lib/train/loss.h"
 #include "lib/train/metrics.h"
@@ -83,18 +83,35 @@ MetricsWindow window_of(const SavedPart& saved) {
   return MetricsWindow(saved.value.get<std::string>());
 }
 
+// As it is at step 0. Cached features must be those of its backbone.
+std::shared_ptr<model::Segmenter> initial_segmenter(const TrainJob& job, const data::Dataset& dataset,
+                                                    const cache::FeatureStore* store, view::InputConfig& input) {
+  auto segmenter = model::make_segmenter(job.model, static_cast<int64_t>(dataset.categories().size()), job.seed);
+  if (!job.weights.empty()) {
+    model::check_strides(job.weights, job.model);
+    const auto missing = model::load_weights(*segmenter, job.weights, {job.train.skip_weights, &job.model}, input);
+    log::info(cat("weights: \"", job.weights, "\", ", missing.size(), " tensors stay at their random start",
+                  missing.empty() ? "" : cat(" (first: ", missing.front(), ")")));
+  }
+  if (store && cache::weights_digest(*segmenter, segmenter->backbone_prefix()) != store->backbone_digest()) {
+    throw Error(ErrorCode::kBadData, "the features come from another backbone than this model has; cache them again "
+                                     "with this model, or train from the model they were cached with");
+  }
+  return segmenter;
+}
+
 /// One run, put together: what the step needs, what a checkpoint keeps, and what happens every so many steps.
 class Trainer {
  public:
   /// `images`: indices of those to train on.
   Trainer(const TrainJob& job, const data::Dataset& dataset, std::vector<int64_t> images,
           std::shared_ptr<const cache::FeatureStore> store, std::shared_ptr<const uniq::Negatives> negatives,
-          const io::Provenance& provenance, RunFolder& folder);
+          const LearntData& learnt, const io::Provenance& provenance, RunFolder& folder);
   void run();
 
  private:
-  void load_initial_weights();
   void freeze_backbone();
+  void begin();
   void list_state();
   StateFile model_file();
   BatchPlan plan(const BatchSource& source) const;
@@ -107,6 +124,7 @@ class Trainer {
   const std::vector<int64_t> images_;
   std::shared_ptr<const cache::FeatureStore> store_;
   std::shared_ptr<const uniq::Negatives> negatives_;
+  const LearntData learnt_;
   json provenance_;
   RunFolder& folder_;
   view::InputConfig input_;
@@ -121,12 +139,11 @@ class Trainer {
 
 Trainer::Trainer(const TrainJob& job, const data::Dataset& dataset, std::vector<int64_t> images,
                  std::shared_ptr<const cache::FeatureStore> store, std::shared_ptr<const uniq::Negatives> negatives,
-                 const io::Provenance& provenance, RunFolder& folder)
+                 const LearntData& learnt, const io::Provenance& provenance, RunFolder& folder)
     : job_(job), dataset_(dataset), images_(std::move(images)), store_(std::move(store)), negatives_(std::move(negatives)),
-      provenance_(provenance.to_json()), folder_(folder), input_(job.input) {
+      learnt_(learnt), provenance_(provenance.to_json()), folder_(folder), input_(job.input) {
   if (!folder.accepted().empty()) provenance_.at("entries").back()["accepted_changes"] = folder.accepted();
-  segmenter_ = model::make_segmenter(job.model, static_cast<int64_t>(dataset.categories().size()), job.seed);
-  load_initial_weights();
+  segmenter_ = initial_segmenter(job, dataset, store_.get(), input_);
   if (store_) freeze_backbone();
   segmenter_->to(job_.device);
   segmenter_->train();
@@ -142,21 +159,8 @@ Trainer::Trainer(const TrainJob& job, const data::Dataset& dataset, std::vector<
   }
 }
 
-void Trainer::load_initial_weights() {
-  if (job_.weights.empty()) return;
-  model::check_strides(job_.weights, job_.model);
-  const auto missing = model::load_weights(*segmenter_, job_.weights, {job_.train.skip_weights, &job_.model}, input_);
-  log::info(cat("weights: \"", job_.weights, "\", ", missing.size(), " tensors stay at their random start",
-                missing.empty() ? "" : cat(" (first: ", missing.front(), ")")));
-}
-
-// Cached features must be those of this very backbone, which then stays as it is.
+// Cached features are those of this very backbone, which so stays as it is.
 void Trainer::freeze_backbone() {
-  const std::string digest = cache::weights_digest(*segmenter_, segmenter_->backbone_prefix());
-  if (digest != store_->backbone_digest()) {
-    throw Error(ErrorCode::kBadData, "the features come from another backbone than this model has; cache them again "
-                                     "with this model, or train from the model they were cached with");
-  }
   for (const auto& item : segmenter_->named_parameters()) {
     if (item.key().rfind(segmenter_->backbone_prefix(), 0) == 0) item.value().set_requires_grad(false);
   }
@@ -209,6 +213,11 @@ BatchPlan Trainer::plan(const BatchSource& source) const {
                    job_.train.pairs ? job_.train.batch / 2 : job_.train.batch, std::move(hard));
 }
 
+// The metrics begin with what the run learns from; a resumed run says it again only where the data have changed.
+void Trainer::begin() {
+  if (folder_.begin()) folder_.append_data(step_, learnt_.to_json());
+}
+
 void Trainer::run() {
   const SourceOptions options{dataset_, job_.images, input_, job_.view, job_.train, segmenter_->alignment(), job_.seed};
   const auto source = store_ ? cached_source(options, store_) : image_source(options);
@@ -224,11 +233,11 @@ void Trainer::run() {
   };
   loop.run([&](int64_t number) {
     const Batch batch = to_device(loader.next(), job_.device);
-    folder_.begin();
+    begin();
     const bool due = job_.diagnose_every > 0 && (number + 1) % job_.diagnose_every == 0;
     return step.take(batch, number, due ? look : Step::Look());
   });
-  folder_.begin();  // a run that was killed between its last checkpoint and here has nothing left to do
+  begin();  // a run that was killed between its last checkpoint and here has nothing left to do
   state_.check_finite();
   write_model(folder_.model_path());
 }
@@ -292,42 +301,6 @@ void check_job(const TrainJob& job) {
   }
 }
 
-// How many pixels one pixel of the image becomes at most.
-double largest_growth(const TrainJob& job, const data::Image& image) {
-  const auto& input = job.input;
-  const bool jitters = input.lsj.size > 0;
-  const int64_t side = *std::max_element(input.short_side.begin(), input.short_side.end());
-  const auto [height, width] = data::fit_size(image.height, image.width, jitters ? input.lsj.size : side,
-                                              jitters ? input.lsj.size : input.long_side);
-  const double resized = static_cast<double>(height * width) / static_cast<double>(image.height * image.width);
-  const double jitter = jitters ? input.lsj.max_scale * input.lsj.max_scale : 1;
-  return resized * jitter * (job.view.resize ? 1 / job.view.min_area : 1);
-}
-
-// Says once what the data set has that will not be learnt: images without instances, and instances of `images` that stay below
-// train.min_pixels even at the largest size of the input. Error(kBadData) when nothing is left.
-void say_what_is_left_out(const TrainJob& job, const data::Dataset& dataset, const std::vector<int64_t>& images) {
-  const auto empty = std::ssize(dataset.images()) - std::ssize(data::training_images(dataset, job.train.drop_empty));
-  if (empty > 0) {
-    log::info(cat(empty, " of ", dataset.images().size(), " images have no instances and are left out (train.drop_empty)"));
-  }
-  int64_t instances = 0, small = 0;
-  for (const int64_t index : images) {
-    const data::Image& image = dataset.images()[static_cast<size_t>(index)];
-    const double growth = largest_growth(job, image);
-    for (const data::Annotation& annotation : dataset.annotations_of(image)) {
-      if (annotation.crowd) continue;
-      ++instances;
-      small += annotation.area * growth < static_cast<double>(job.train.min_pixels);
-    }
-  }
-  if (small == 0) return;
-  const std::string what = cat("\"", job.annotations, "\": ", small, " of ", instances, " instances have fewer than ",
-                               job.train.min_pixels, " pixels (train.min_pixels) at the largest size of the input");
-  if (small == instances) throw Error(ErrorCode::kBadData, cat(what, ", so there is nothing to train on"));
-  log::warning(cat(what, " and are not learnt"));
-}
-
 // Pixels mined for other instances would be taken for this run's hard ones.
 void check_negatives(const uniq::Negatives& negatives, const io::Provenance& provenance, const TrainJob& job) {
   const std::string mined = io::input_digest(json::parse(negatives.provenance()), "annotations");
@@ -357,15 +330,18 @@ bool train(const TrainJob& job, const std::string& output, bool resume, bool for
     throw Error(ErrorCode::kBadData, cat("none of the ", wanted.size(), " images of \"", job.annotations, "\" can be used"));
   }
   const RunInputs inputs = RunInputs::of(dataset, usable.images, store ? "" : job.images, job.threads);
-  say_what_is_left_out(job, dataset, usable.images);
+  const LearntData learnt = LearntData::of(job, dataset, usable);
+  learnt.report(job, dataset);
   if (dry_run) {
     if (!force && folder.prepare(provenance, inputs, resume, force, job.accept_changes)) return false;
+    view::InputConfig input = job.input;
+    initial_segmenter(job, dataset, store.get(), input);  // its errors are those of the run
     log::info(cat("would train ", job.train.steps, " steps of ", job.train.batch, " images on ", usable.images.size(),
                   " images into \"", output, "\"; digest ", provenance.digest()));
     return true;
   }
   if (folder.prepare(provenance, inputs, resume, force, job.accept_changes)) return false;
-  Trainer(job, dataset, usable.images, store, negatives, provenance, folder).run();
+  Trainer(job, dataset, usable.images, store, negatives, learnt, provenance, folder).run();
   return true;
 }
 

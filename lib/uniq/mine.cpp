@@ -39,10 +39,13 @@ struct QueryBlock {
   std::optional<TopPixels> top;
 };
 
-// Images of the dataset that the cache has: --max-errors may have left some out.
+// Images of the dataset that the cache has, of known size: --max-errors may have left some out.
 std::vector<int64_t> cached_images(const MineJob& job) {
   std::vector<int64_t> cached = data::all_images(job.dataset);
-  std::erase_if(cached, [&](int64_t i) { return !job.store.has(job.dataset.images()[static_cast<size_t>(i)].id); });
+  std::erase_if(cached, [&](int64_t i) {
+    const data::Image& image = job.dataset.images()[static_cast<size_t>(i)];
+    return !image.has_size() || !job.store.has(image.id);
+  });
   return cached;
 }
 

@@ -4,6 +4,7 @@
 
 #include "lib/base/error.h"
 #include "lib/data/annotations.h"
+#include "lib/io/image_names.h"
 #include "lib/model/segmenter.h"
 #include "lib/uniq/best_queries.h"
 
@@ -24,7 +25,7 @@ LoadedImage ImageStream::load(int64_t index) const {
   const view::Size canvas = view::round_up(image.scene.valid, job_.input.divisor);
   if (!(canvas == image.view.canvas && image.scene.valid == image.view.valid)) {
     throw Error(ErrorCode::kBadData,
-                cat("image ", id, " is cached at ", image.view.valid.height, "x", image.view.valid.width,
+                cat("image ", io::image_text(id), " is cached at ", image.view.valid.height, "x", image.view.valid.width,
                     ", but section \"input\" resizes it to ", image.scene.valid.height, "x", image.scene.valid.width,
                     "; use the config that the cache was made with"));
   }

@@ -26,7 +26,8 @@ case $tool in
     [[ " $* " != *" --seed 75 "* ]] || exit 75
     sleep "${SLOW:-0}"
     mkdir -p "$output"
-    printf '{"seconds":4.0,"step":%d}\n' 10 20 30 >"$output/metrics.jsonl"
+    printf '{"data":{"images":40,"instances":90},"step":0}\n' >"$output/metrics.jsonl"
+    printf '{"seconds":4.0,"step":%d}\n' 10 20 30 >>"$output/metrics.jsonl"
     touch "$output/model.safetensors" ;;
   *) touch "$output" ;;
 esac

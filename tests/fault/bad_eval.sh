@@ -41,6 +41,7 @@ bad() {
     checks=$((checks + 1))
   done
 }
+strictly() { local modes=(--strict); bad "$@"; }
 bad_gt() { cat >bad-gt.json; bad "$1" "bad-gt.json.*$2" bad-gt.json dt.json; }
 bad_dt() { cat >bad-dt.json; bad "$1" "bad-dt.json.*$2" gt.json bad-dt.json; }
 # lenient PATTERN WARNING   annotations that are refused with PATTERN if strict, else taken with a WARNING
@@ -117,6 +118,13 @@ for number in NaN Infinity -Infinity; do dt "$sound" "$number" | bad_dt 65 "\\[1
 for number in -NaN nan; do dt "$sound" "$number" | bad_dt 65 'line 2, column'; done
 sed 's/"height":64/"gps":[NaN,-Infinity],"height":64/' gt.json >nan.json
 fine '' nan.json dt.json
+strictly 65 'nan.json.*images\[0\]\.gps\[0\] is NaN.*id 1' nan.json dt.json
+sed 's/^{/{"info":{"seed":-Infinity},/' gt.json >nan-info.json
+fine '' nan-info.json dt.json
+strictly 65 'nan-info.json.*line 1, column 17: -Infinity, which --strict' nan-info.json dt.json
+dt "$sound" '0.5,"logit":{"raw":[Infinity]}' >nan-dt.json
+fine '' gt.json nan-dt.json
+strictly 65 'nan-dt.json.*\[1\]\.logit\.raw\[0\] is Infinity' gt.json nan-dt.json
 gt "$polygon" NaN | bad_gt 65 'annotations\[0\]\.area is NaN, must be a number'
 dt "$sound" 1e999 | bad_dt 65 'the number 1e999 is too large'
 dt "$sound" "$(repeat 1 400)" | bad_dt 65 'the number 1+ is too large'

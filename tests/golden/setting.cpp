@@ -156,7 +156,10 @@ std::vector<json> StepSetting::train(const std::string& name, bool resume) const
   train::train(job, run, resume, /*force=*/false, /*dry_run=*/false);
   std::ifstream in(run + "/metrics.jsonl");
   std::vector<json> lines;
-  for (std::string line; std::getline(in, line);) lines.push_back(json::parse(line));
+  for (std::string line; std::getline(in, line);) {
+    json value = json::parse(line);
+    if (value.contains("losses")) lines.push_back(std::move(value));
+  }
   return lines;
 }
 

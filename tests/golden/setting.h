@@ -17,7 +17,7 @@ class StepSetting {
   /// `model` a name of the registry; `source` "images" or "cached" (hard pixels and mined batches come with it).
   StepSetting(const std::string& source, const std::string& model);
 
-  /// Trains into the folder `name` of this setting, or goes on there, and returns what metrics.jsonl then holds.
+  /// Trains into the folder `name` of this setting, or goes on there, and returns the lines of losses that metrics.jsonl then holds.
   std::vector<nlohmann::json> train(const std::string& name, bool resume = false) const;
   std::string operator/(const std::string& name) const { return folder_ / name; }
 

@@ -43,4 +43,13 @@ inline void write_tiny_dataset(const std::string& folder, const std::vector<std:
   std::ofstream(folder + "/annotations.json") << json.dump();
 }
 
+/// Makes the image ids of an annotations file strings: 103 becomes "shot_103".
+inline void name_images(const std::string& path) {
+  nlohmann::json set = nlohmann::json::parse(std::ifstream(path));
+  const auto name = [](nlohmann::json& id) { id = "shot_" + std::to_string(id.get<int64_t>()); };
+  for (nlohmann::json& image : set["images"]) name(image["id"]);
+  for (nlohmann::json& annotation : set["annotations"]) name(annotation["image_id"]);
+  std::ofstream(path) << set.dump();
+}
+
 }  // namespace iuq::test

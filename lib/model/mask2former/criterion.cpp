@@ -8,6 +8,7 @@
 
 #include "lib/base/assignment.h"
 #include "lib/base/error.h"
+#include "lib/io/image_names.h"
 
 namespace iuq::model {
 namespace {
@@ -167,7 +168,7 @@ at::Tensor match(const Mask2FormerRounds& rounds, const at::Tensor& mask_feature
       const at::Tensor labels = truth[b].labels.to(at::kCPU);
       const int64_t size = truth[b].count() * queries;
       if (!cost.slice(0, first, first + size * count).isfinite().all().item<bool>()) {
-        throw Error(ErrorCode::kBadData, cat("the costs of matching image ", truth[b].image_id,
+        throw Error(ErrorCode::kBadData, cat("the costs of matching image ", io::image_text(truth[b].image_id),
                                              " are not finite; lower train.lr, lengthen train.warmup, or look at it"));
       }
       for (int64_t r = 0; r < count && size > 0; ++r, first += size) {

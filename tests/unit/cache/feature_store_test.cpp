@@ -291,6 +291,40 @@ TEST_CASE("cache: a damaged row names file, image and view", "[cache][error]") {
   CHECK_NOTHROW(store.read(row.image_id, 0));
 }
 
+TEST_CASE("cache: images whose ids are strings are left out and named by them", "[cache][property]") {
+  Fixture f;
+  test::name_images(f.folder / "annotations.json");
+  f.dataset = data::Dataset::load(f.folder / "annotations.json");
+  cache::CacheJob job = f.job();
+  job.left_out = {1};
+  data::UsableImages usable;
+  usable.left = {{1, f.dataset.images()[1].id, "missing"}};
+  const nlohmann::json provenance = io::Provenance("test", {{"left_out", usable.left_out()}}).to_json();
+  CHECK(provenance.at("entries")[0].at("config").at("left_out")[0].at("id") == "shot_109");
+  cache::cache_features(job, fake_backbone(), cache::plan_features(job, fake_backbone(), provenance), f.folder / "f.h5", false);
+  const auto store = cache::FeatureStore::open({f.folder / "f.h5"});
+  const auto all = data::all_images(f.dataset);
+  CHECK(contains(test::error_of([&] { store.usable_images(f.dataset, all, 0); }, ErrorCode::kBadData), "left out (shot_109)"));
+  CHECK(store.usable_images(f.dataset, all, 1).images == std::vector<int64_t>{0, 2, 3, 4});
+  const auto absent = [&] { store.read(f.dataset.images()[1].id, 0); };
+  CHECK(contains(test::error_of(absent, ErrorCode::kBadData), "image shot_109"));
+}
+
+TEST_CASE("cache: an image of unknown size is left out under --max-errors, as one that is not in the cache", "[cache][property]") {
+  Fixture f;
+  const auto store = cache::FeatureStore::open({f.run("f.h5")});
+  nlohmann::json set = nlohmann::json::parse(test::read_bytes(f.folder / "annotations.json"));
+  set["images"][2].erase("height");
+  test::write_bytes(f.folder / "annotations.json", set.dump());
+  test::write_bytes(f.folder / "106.png", "no image");
+  const auto read = data::Dataset::load(f.folder / "annotations.json", {.images = f.folder.path()});
+  const auto all = data::all_images(read);
+  const std::string message = test::error_of([&] { store.usable_images(read, all, 0); }, ErrorCode::kBadData);
+  CHECK(contains(message, "of 1 of 5 images neither"));
+  CHECK(contains(message, "(106); mend them, or leave them out here too with --max-errors 1"));
+  CHECK(store.usable_images(read, all, 1).images == std::vector<int64_t>{0, 1, 3, 4});
+}
+
 TEST_CASE("cache: no flipped byte changes a feature or a transform unnoticed", "[cache][error]") {
   Fixture f({{32, 32}, {32, 64}});
   f.input.short_side = {32};

@@ -1,14 +1,18 @@
 // What other tools write and their peers pass over: left out or mended, counted by kind, and an error when strict.
+#include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "lib/data/annotations.h"
 #include "lib/data/image.h"
+#include "lib/data/image_check.h"
 #include "lib/io/atomic_file.h"
 #include "lib/io/record_rules.h"
+#include "tests/support/tiny_dataset.h"
 #include "tests/unit/data/temp_folder.h"
 
 namespace {
 
+using iuq::cat;
 using iuq::ErrorCode;
 using iuq::data::Dataset;
 using iuq::io::Fault;
@@ -153,7 +157,24 @@ TEST_CASE("annotations: ids of images may be strings", "[data][property]") {
     CHECK(read.image_index(iuq::io::string_id(name)) == 0);
   }
   set["images"][1]["id"] = set["images"][0]["id"];
-  CHECK(fails_with(ErrorCode::kBadData, {"occurs twice"}, [&] { load_spoilt(set, false); }));
+  CHECK(fails_with(ErrorCode::kBadData, {"the id caf\u00e9 \"1\" occurs twice"}, [&] { load_spoilt(set, false); }));
+}
+
+TEST_CASE("annotations: messages have the string of an id, not the number that stands for it", "[data][property]") {
+  json set = sound();
+  for (int i = 0; i < 2; ++i) set["images"][i]["id"] = cat("frame_", i);
+  for (json& annotation : set["annotations"]) annotation["image_id"] = cat("frame_", annotation["image_id"].get<int>() - 1);
+  set["images"][1]["neg_category_ids"] = {9};
+  const auto faults = load_spoilt(set, false).faults();
+  for (const auto reader : {iuq::io::FaultReader::kTraining, iuq::io::FaultReader::kEvaluation}) {
+    CHECK(faults.to_text(reader).find("(id frame_1)") != std::string::npos);
+    CHECK(faults.to_json(reader)[0]["cases"][0]["id"] == "frame_1");
+  }
+  CHECK(fails_with(ErrorCode::kBadData, {"images[1]", "(id frame_1)"}, [&] { load_spoilt(set, true); }));
+  set["images"][0]["height"] = -1;
+  CHECK(fails_with(ErrorCode::kBadData, {"images[0]", "(id frame_0)"}, [&] { load_spoilt(set, false); }));
+  set["images"][0]["height"] = set["images"][0]["width"] = 1 << 20;  // a record that is plain, and refused
+  CHECK(fails_with(ErrorCode::kBadData, {"images[0]", "(id frame_0)", "pixels"}, [&] { load_spoilt(set, false); }));
 }
 
 TEST_CASE("annotations: NaN and Infinity do no harm where nobody reads them", "[data][property]") {
@@ -163,10 +184,21 @@ TEST_CASE("annotations: NaN and Infinity do no harm where nobody reads them", "[
     std::string unread = text, read = text;
     unread.replace(unread.find("\"area\""), 6, "\"extra\":" + word + ",\"area\"");
     unread.insert(1, "\"info\":{\"version\":" + word + "},");
-    CHECK(Dataset::load(folder.write("unread.json", unread), {.strict = true}).annotations().size() == 3);
+    const std::string path = folder.write("unread.json", unread);
+    CHECK(Dataset::load(path).annotations().size() == 3);
+    CHECK(fails_with(ErrorCode::kBadData, {"unread.json", "line 1", "--strict"}, [&] { Dataset::load(path, {.strict = true}); }));
     read.replace(read.find("9.5"), 3, word);
     CHECK(fails_with(ErrorCode::kBadData, {"read.json", "annotations[0].area is", "(id 1)"},
                      [&] { Dataset::load(folder.write("read.json", read)); }));
+  }
+  for (const auto& [word, key] : std::vector<std::pair<std::string, std::string>>{
+           {"NaN", "extra is NaN"}, {"[1, {\"x\": {}, \"y\": -Infinity}]", "extra[1].y is -Infinity"}, {"[[1e5], [Infinity]]", "extra[1][0] is Infinity"}}) {
+    std::string unread = text;
+    unread.replace(unread.rfind("\"area\""), 6, "\"extra\":" + word + ",\"area\"");
+    const std::string path = folder.write("unread.json", unread);
+    CHECK(Dataset::load(path).annotations().size() == 3);
+    CHECK(fails_with(ErrorCode::kBadData, {"unread.json", "annotations[2]." + key, "(id 3)"},
+                     [&] { Dataset::load(path, {.strict = true}); }));
   }
   for (const std::string word : {"nan", "-NaN", "inf", "Infinit", "NaNs"}) {
     std::string wrong = text;
@@ -195,6 +227,34 @@ TEST_CASE("annotations: sizes and names come from the image files where the file
     CHECK(read.faults().of(Fault::kBackslash).count == 1);
     CHECK(read.faults().of(Fault::kNoSize).count == 1);
     CHECK(fails_with(ErrorCode::kBadData, {"set.json", "images[0]", "--images"}, [&] { Dataset::load(path); }));
+  }
+}
+
+TEST_CASE("annotations: an image of unknown size whose file is bad is one bad image, not the end of reading", "[data][property]") {
+  const TempFolder folder;
+  iuq::test::write_tiny_dataset(folder.path(), {{32, 48}, {40, 40}, {24, 64}});
+  json set = json::parse(iuq::io::read_text(folder / "annotations.json"));
+  for (json& image : set["images"]) image["width"] = image["height"] = -1;
+  for (json& annotation : set["annotations"]) annotation.erase("area");  // which would be that of the mask
+  const std::string path = folder.write("set.json", set.dump());
+  const std::string whole = iuq::io::read_text(folder / "106.png");
+  const auto usable = [&](const Dataset& read, int64_t max_errors) {
+    return iuq::data::usable_images(read, folder.path(), iuq::data::all_images(read), max_errors, 2);
+  };
+  struct { std::string bytes; ErrorCode code; } kinds[] = {
+      {"", ErrorCode::kBadData}, {"no image at all", ErrorCode::kBadData}, {whole.substr(0, 12), ErrorCode::kBadData},
+      {"missing", ErrorCode::kNoInput}};
+  for (const auto& [bytes, code] : kinds) {
+    CAPTURE(bytes);
+    folder.write("103.png", bytes);
+    if (bytes == "missing") std::filesystem::remove(folder / "103.png");
+    const Dataset read = Dataset::load(path, {.images = folder.path()});
+    CHECK_FALSE(read.images()[1].has_size());
+    CHECK(read.images()[2].has_size());
+    CHECK(read.annotations_of(read.images()[1]).size() == 2);  // or it would be taken for one without instances
+    CHECK(read.faults().of(Fault::kNoSize).count == 3);
+    CHECK(fails_with(code, {"1 of 3 images", "103.png", "--max-errors 1"}, [&] { usable(read, 0); }));
+    CHECK(usable(read, 1).images == std::vector<int64_t>{0, 2});
   }
 }
 

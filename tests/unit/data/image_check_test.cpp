@@ -1,5 +1,6 @@
 #include "lib/data/image_check.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <fstream>
 #include <nlohmann/json.hpp>
@@ -73,6 +74,16 @@ TEST_CASE("image_check: what is left out is part of the provenance until it is m
   CHECK(damaged.usable(3).left_out() == damaged.usable(9, 1).left_out());
 }
 
+TEST_CASE("image_check: images are called by the strings that are their ids", "[data][property]") {
+  const Damaged damaged;
+  iuq::test::name_images(damaged.folder / "annotations.json");
+  CHECK(fails_with(ErrorCode::kNoInput, {"109.png", "(image shot_109)", "(image shot_106)"}, [&] { damaged.usable(0); }));
+  std::vector<std::string> left;
+  for (const nlohmann::json& one : damaged.usable(3).left_out()) left.push_back(one.at("id"));
+  std::sort(left.begin(), left.end());
+  CHECK(left == std::vector<std::string>{"shot_103", "shot_106", "shot_109"});
+}
+
 TEST_CASE("image_check: sizes are those of the turned image, and a JPEG without end marker is a warning", "[data][property]") {
   const TempFolder folder;
   iuq::test::write_tiny_dataset(folder.path(), {{32, 48}, {32, 48}});
@@ -89,6 +100,13 @@ TEST_CASE("image_check: sizes are those of the turned image, and a JPEG without 
   CHECK(check.warnings[0].what.find("103.png") != std::string::npos);
   REQUIRE(check.faults.size() == 1);
   CHECK(check.faults[0].what.find("is 48 x 32") != std::string::npos);
+  // So it has where the annotations leave its size open.
+  nlohmann::json open = nlohmann::json::parse(bytes_of(folder / "annotations.json"));
+  for (nlohmann::json& image : open["images"]) image.erase("width");
+  const Dataset measured = Dataset::load(folder.write("open.json", open.dump()), {.images = folder.path()});
+  CHECK(measured.images()[1].height == 48);
+  CHECK(measured.images()[1].width == 32);
+  CHECK(check_images(measured, folder.path(), all_images(measured), false, 1).faults.empty());
 }
 
 TEST_CASE("image_check: a fingerprint tells a replaced file", "[data][property]") {

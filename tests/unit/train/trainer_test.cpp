@@ -47,6 +47,20 @@ void same_run(const std::string& one, const std::string& two) {
   CHECK(read_bytes(one + "/model.safetensors") == read_bytes(two + "/model.safetensors"));
 }
 
+void drop_image(const std::string& annotations, const json& id) {
+  json set = json::parse(read_bytes(annotations));
+  const auto drop = [&](json& list, const char* key) {
+    json kept = json::array();
+    for (const json& item : list) {
+      if (item.at(key) != id) kept.push_back(item);
+    }
+    list = kept;
+  };
+  drop(set["images"], "id");
+  drop(set["annotations"], "image_id");
+  std::ofstream(annotations) << set.dump();
+}
+
 // A run that was stopped after two steps, in the middle of a line of the metrics and with a memory that is not full.
 struct Stopped {
   TinyRun tiny;
@@ -109,9 +123,9 @@ TEST_CASE("train: a run that is stopped and resumed is the run that was not, byt
   if (cached) tiny.use_cache();
   tiny.job.train.checkpoint_every = 4;
   REQUIRE(tiny.run("whole"));
-  REQUIRE(metrics_of(tiny.folder / "whole").size() == 2);
-  CHECK(metrics_of(tiny.folder / "whole").at(1).at("losses").contains("inter"));
-  CHECK(metrics_of(tiny.folder / "whole").at(1).at("losses").contains("equi"));
+  REQUIRE(metrics_of(tiny.folder / "whole").size() == 3);
+  CHECK(metrics_of(tiny.folder / "whole").at(2).at("losses").contains("inter"));
+  CHECK(metrics_of(tiny.folder / "whole").at(2).at("losses").contains("equi"));
   for (const int64_t stop : {2, 5}) {  // within the first and the second line of the metrics, before and after a checkpoint
     CAPTURE(stop);
     const std::string name = cat("stopped", stop), output = tiny.folder / name;
@@ -169,17 +183,7 @@ TEST_CASE("train: a mended or dropped image does not cost the run, once the chan
   CHECK(contains(refusal(ErrorCode::kCannotCreate, [&] { tiny.run("run", /*resume=*/true); }), "1 image is new (103)"));
 
   // And now another one leaves the file of annotations.
-  json annotations = json::parse(read_bytes(tiny.job.annotations));
-  const auto drop = [](json& list, const char* key) {
-    json kept = json::array();
-    for (const json& item : list) {
-      if (item.at(key) != 106) kept.push_back(item);
-    }
-    list = kept;
-  };
-  drop(annotations["images"], "id");
-  drop(annotations["annotations"], "image_id");
-  std::ofstream(tiny.job.annotations) << annotations.dump();
+  drop_image(tiny.job.annotations, 106);
   const std::string said = refusal(ErrorCode::kCannotCreate, [&] { tiny.run("run", /*resume=*/true); });
   CHECK(contains(said, "1 image is gone (106), 1 image is new (103)"));
   CHECK(contains(said, "--accept-changes"));
@@ -201,6 +205,90 @@ TEST_CASE("train: a mended or dropped image does not cost the run, once the chan
   tiny.job.accept_changes = true;
   const std::string other = refusal(ErrorCode::kCannotCreate, [&] { tiny.run("other", /*resume=*/true); });
   CHECK(contains(other, "the config differs at \"train.lr\""));
+}
+
+TEST_CASE("train: images are called by the strings that are their ids", "[train][error]") {
+  TinyRun tiny;
+  test::name_images(tiny.job.annotations);
+  tiny.job.train.checkpoint_every = 2;
+  tiny.job.stop = stop_after(2);
+  refusal(ErrorCode::kInterrupted, [&] { tiny.run("run"); });
+  drop_image(tiny.job.annotations, "shot_106");
+  const std::string said = refusal(ErrorCode::kCannotCreate, [&] { tiny.run("run", /*resume=*/true); });
+  CHECK(contains(said, "1 image is gone (shot_106)"));
+  CHECK(contains(read_bytes(tiny.folder / "run/inputs.json"), "\"shot_106\""));
+  tiny.job.train.optimizer = "sgd";
+  tiny.job.train.warmup = 0;
+  tiny.job.train.lr = 1e5;
+  tiny.job.stop = [] { return false; };
+  CHECK(contains(refusal(ErrorCode::kBadData, [&] { tiny.run("diverges"); }), "images shot_1"));
+}
+
+TEST_CASE("train: the metrics begin with what is learnt from and what is not, and say it again when that changes", "[train][property]") {
+  TinyRun tiny;
+  json set = json::parse(read_bytes(tiny.job.annotations));
+  json& annotations = set["annotations"];
+  annotations.erase(annotations.begin() + 10, annotations.end());  // those of image 100
+  annotations[0]["segmentation"] = {{1, 1, 3, 1, 3, 3, 1, 3}};
+  annotations[0]["area"] = 4;
+  annotations[2]["iscrowd"] = 1;
+  annotations[4]["segmentation"] = json::array();
+  annotations[7]["id"] = 7;
+  std::ofstream(tiny.job.annotations) << set.dump();
+  const std::string image = tiny.folder / "103.png", whole = read_bytes(image);
+  std::ofstream(image, std::ios::binary) << whole.substr(0, whole.size() / 2);
+  tiny.job.max_errors = 1;
+  tiny.job.train.min_pixels = 100;
+  tiny.job.train.checkpoint_every = 2;
+  const auto data_lines = [&] {
+    std::vector<json> lines = metrics_of(tiny.folder / "run");
+    std::erase_if(lines, [](const json& line) { return !line.contains("data"); });
+    return lines;
+  };
+  const auto stopped = [&](bool resume) {
+    tiny.job.stop = stop_after(2);
+    refusal(ErrorCode::kInterrupted, [&] { tiny.run("run", resume); });
+  };
+  stopped(false);
+  json data = {{"images", 4}, {"instances", 5}, {"empty_images", 1}, {"unusable_images", 1}, {"small_instances", 1}, {"crowds", 1},
+               {"faults", {{"no_mask", 1}, {"repeated_id", 1}}}};
+  CHECK(metrics_of(tiny.folder / "run").front() == json({{"step", 0}, {"data", data}}));
+  CHECK(data_lines().size() == 1);
+  std::ofstream(image, std::ios::binary) << whole;
+  tiny.job.accept_changes = true;
+  stopped(true);
+  data["images"] = 5;
+  data["instances"] = 7;
+  data["unusable_images"] = 0;
+  REQUIRE(data_lines().size() == 2);
+  CHECK(data_lines().back() == json({{"step", 2}, {"data", data}}));
+  tiny.job.stop = [] { return false; };
+  REQUIRE(tiny.run("run", /*resume=*/true));
+  CHECK(data_lines().size() == 2);
+}
+
+TEST_CASE("train: a dry run finds what is wrong with the weights, as the run does", "[train][error]") {
+  TinyRun tiny;
+  REQUIRE(tiny.run("base"));
+  tiny.job.weights = tiny.folder / "base/model.safetensors";
+  const auto refused = [&](ErrorCode code) {
+    std::vector<std::string> said;
+    for (const bool dry_run : {true, false}) {
+      said.push_back(refusal(code, [&] { train::train(tiny.job, tiny.folder / "run", false, false, dry_run); }));
+      CHECK_FALSE(io::exists(tiny.folder / "run"));
+    }
+    CHECK(said[0] == said[1]);
+    return said[0];
+  };
+  CHECK(train::train(tiny.job, tiny.folder / "run", false, false, /*dry_run=*/true));
+  tiny.job.train.skip_weights = {"head.kernel", "ins_heat."};
+  const std::string said = refused(ErrorCode::kConfig);
+  CHECK(contains(said, "\"head.kernel\""));
+  tiny.job.train.skip_weights = {"ins_heat."};
+  CHECK(contains(refused(ErrorCode::kConfig), "near: ins_head"));
+  tiny.job.train.skip_weights = {};
+  std::ofstream(tiny.job.weights, std::ios::binary) << "no weights";
+  refused(ErrorCode::kBadData);
 }
 
 TEST_CASE("train: every part of the state is needed to go on as before", "[train][property]") {
