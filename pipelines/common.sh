@@ -8,6 +8,8 @@
 #              are simply made again: they take no days)
 #   LAUNCH     pipelines/launch/local.sh (default) or pipelines/launch/slurm.sh, for the stages that take long
 #   MODEL      a variant of the config, added to every tool that reads it
+#   METHOD     the variant of the config that control is compared with (default method); paper has both terms of the paper, at its
+#              weights, where the config is of a published model. Outputs are where those of method were: REPLACE=1 drops them
 #   SEED       another number than the config's "seed"; outputs go to runs/<name>-seed<N>/
 #   DEVICE     where networks run: cpu (default), cuda, cuda:N or auto
 #   SHARDS     parts that feature caching is cut into (default 1)
@@ -35,10 +37,12 @@ CONFIG=${CONFIG#"$ROOT"/}
 RUN=${RUNS:-runs}/$RECIPE${MODEL:+-$MODEL}${SEED:+-seed$SEED}
 RUN=${RUN#"$ROOT"/}
 SHARDS=${SHARDS:-1}
+METHOD=${METHOD:-method}
 LAUNCH=${LAUNCH:-pipelines/launch/local.sh}
 export PATH=${TOOLS:-$ROOT/${BUILD:-build}/bin}:$PATH
 
 [[ ${MODEL:-} =~ ^[A-Za-z0-9_+,-]*$ ]] || die 64 "MODEL=$MODEL, must be variants of the config, with commas between"
+[[ $METHOD =~ ^[A-Za-z0-9_+,-]+$ ]] || die 64 "METHOD=$METHOD, must be variants of the config, with commas between"
 [[ ${SEED:-0} =~ ^(0|[1-9][0-9]{0,17})$ ]] || die 64 "SEED=$SEED, must be a number from 0"
 [[ -e $CONFIG ]] || die 66 "$CONFIG is missing"
 [[ $SHARDS =~ ^[1-9][0-9]*$ ]] || die 64 "SHARDS=$SHARDS, must be a number from 1"

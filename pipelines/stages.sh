@@ -29,7 +29,7 @@ stage 40-control -n 1 "$CONFIG" "${MADE_FOR_CONTROL[@]}" -- \
   "${CONTROL_FLAGS[@]}" "${DEVICE_FLAGS[@]}" --weights "$RUN/base/model.safetensors" --resume -o "$RUN/control"
 
 stage 41-method -n 1 "$CONFIG" "${MADE_FOR_CONTROL[@]}" "${MADE_FOR_METHOD[@]}" -- \
-  iuq-train -c "$CONFIG" --variant "$(variant method)" "${SEED_FLAGS[@]}" --annotations "$TRAIN" --images "$TRAIN_IMAGES" \
+  iuq-train -c "$CONFIG" --variant "$(variant "$METHOD")" "${SEED_FLAGS[@]}" --annotations "$TRAIN" --images "$TRAIN_IMAGES" \
   "${CONTROL_FLAGS[@]}" "${METHOD_FLAGS[@]}" "${DEVICE_FLAGS[@]}" --weights "$RUN/base/model.safetensors" --resume \
   -o "$RUN/method"
 

@@ -2,15 +2,13 @@
 
 #include <algorithm>
 #include <cmath>
-#include <map>
-#include <span>
-#include <unordered_map>
 
 #include "lib/base/digest.h"
 #include "lib/base/error.h"
 #include "lib/base/parallel.h"
 #include "lib/data/image_check.h"
 #include "lib/data/segmentation.h"
+#include "lib/io/image_names.h"
 #include "lib/mask/rle.h"
 
 namespace iuq::info {
@@ -47,11 +45,12 @@ Finding refused_records(const Dataset& set) {
   return finding;
 }
 
-Finding of_tally(const io::FaultTally& tally, io::Fault fault) {
-  Finding finding{.kind = io::FaultTally::name_of(fault), .count = tally.of(fault).count,
-                  .text = tally.to_text(fault, io::FaultReader::kTraining)};
-  for (const auto& one : tally.of(fault).cases) finding.cases.push_back({{"index", one.record}, {"id", one.id}});
-  return finding;
+std::vector<Finding> tallied_faults(const io::FaultTally& tally) {
+  std::vector<Finding> findings;
+  for (json& kind : tally.to_json(io::FaultReader::kTraining)) {
+    findings.push_back({.kind = kind["kind"], .count = kind["records"], .text = kind["text"], .cases = std::move(kind["cases"])});
+  }
+  return findings;
 }
 
 /// Annotations of which something is to be said.
@@ -63,7 +62,7 @@ Finding of_annotations(const Dataset& set, const char* kind, const std::vector<i
     const Annotation& annotation = set.annotations()[static_cast<size_t>(index)];
     const data::Image& image = set.images()[static_cast<size_t>(set.image_index(annotation.image_id))];
     ids.push_back(std::to_string(annotation.id));
-    finding.cases.push_back({{"id", annotation.id}, {"index", set.records()[static_cast<size_t>(index)]}, {"image_id", image.id_text()}});
+    finding.cases.push_back({{"id", annotation.id}, {"index", set.records()[static_cast<size_t>(index)]}, {"image_id", io::image_json(image.id)}});
   }
   finding.text = cat(counted(finding.count, one, many), " (", ids.size() == 1 ? "id " : "ids ", first_few(ids, ", "), ")");
   return finding;
@@ -74,8 +73,9 @@ Finding of_images(const Dataset& set, const char* kind, const std::vector<int64_
   Finding finding{.kind = kind, .is_fault = false, .count = std::ssize(which)};
   std::vector<std::string> ids;
   for (const int64_t index : which) {
-    ids.push_back(set.images()[static_cast<size_t>(index)].id_text());
-    finding.cases.push_back({{"id", ids.back()}});
+    const data::Image& image = set.images()[static_cast<size_t>(index)];
+    ids.push_back(image.id_text());
+    finding.cases.push_back({{"id", io::image_json(image.id)}});
   }
   finding.text = cat(counted(finding.count, one, many), " (", ids.size() == 1 ? "id " : "ids ", first_few(ids, ", "), ")");
   return finding;
@@ -126,7 +126,7 @@ void look_at_images(Checkup& checkup, const CheckupOptions& options) {
         if (one.state != words.state) continue;
         const data::Image& image = set.images()[static_cast<size_t>(one.image)];
         named.push_back(cat(image.id_text(), " ", image.file_name));
-        finding.cases.push_back({{"id", image.id_text()}, {"file_name", image.file_name}, {"what", one.what}});
+        finding.cases.push_back({{"id", io::image_json(image.id)}, {"file_name", image.file_name}, {"what", one.what}});
       }
       finding.count = std::ssize(named);
       finding.text = cat(counted(finding.count, words.one, words.many), ": ", first_few(named, ", "));
@@ -309,10 +309,7 @@ Checkup check_up(const std::string& path, const CheckupOptions& options) {
   checkup.dataset = Dataset::load(path, {.threads = with.threads, .images = with.images, .needs_annotations = false, .tolerant = true});
   const Dataset& set = checkup.dataset;
   if (!set.refusals().empty()) checkup.findings.push_back(refused_records(set));
-  for (size_t kind = 0; kind < static_cast<size_t>(io::Fault::kCount); ++kind) {
-    const auto fault = static_cast<io::Fault>(kind);
-    if (set.faults().of(fault).count > 0) checkup.findings.push_back(of_tally(set.faults(), fault));
-  }
+  for (Finding& finding : tallied_faults(set.faults())) checkup.findings.push_back(std::move(finding));
   MaskMarks marks = look_at_masks(set, with.threads);
   if (!marks.repeated.empty()) {
     checkup.findings.push_back(of_annotations(set, "repeated", marks.repeated, "annotation has image, category and mask of an earlier one",

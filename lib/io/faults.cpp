@@ -94,8 +94,6 @@ bool FaultTally::empty() const {
   return std::all_of(kinds_.begin(), kinds_.end(), [](const Kind& kind) { return kind.count == 0; });
 }
 
-const char* FaultTally::name_of(Fault fault) { return words_of(static_cast<size_t>(fault)).name; }
-
 std::string FaultTally::to_text(Fault fault, FaultReader reader) const {
   const Kind& kind = of(fault);
   if (kind.count == 0) return "";
@@ -135,7 +133,8 @@ nlohmann::json FaultTally::to_json(FaultReader reader) const {
       cases.push_back({{"index", one.record}, {"id", is_of_images(words) ? image_json(one.id) : nlohmann::json(one.id)}});
     }
     out.push_back({{"kind", words.name}, {"section", words.section}, {"records", kind.count},
-                   {"images", kind.images.size()}, {"done", done_by(reader, words)}, {"cases", std::move(cases)}});
+                   {"images", kind.images.size()}, {"text", to_text(static_cast<Fault>(i), reader)}, {"done", done_by(reader, words)},
+                   {"cases", std::move(cases)}});
   }
   return out;
 }

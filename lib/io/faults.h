@@ -56,15 +56,13 @@ class FaultTally {
   bool empty() const;
   const Kind& of(Fault fault) const { return kinds_[static_cast<size_t>(fault)]; }
 
-  /// Its name in JSON: "no_mask".
-  static const char* name_of(Fault fault);
   /// "3 annotations of 2 images without segmentation (ids 1, 2, 7): they are left out"; "" if there is none.
   std::string to_text(Fault fault, FaultReader reader) const;
   /// One line that has for each kind its count, its images, the first ids and what was done; "" if there is none.
   std::string to_text(FaultReader reader) const;
   /// Every case that is kept, a line each: `annotations[3].area is missing (id 7)`.
   std::string to_list() const;
-  /// A list of {"kind", "records", "images", "done", "cases": [{"index", "id"}]}.
+  /// A list of {"kind", "section", "records", "images", "text", "done", "cases": [{"index", "id"}]}.
   nlohmann::json to_json(FaultReader reader) const;
   /// A warning that begins with `path`, or Error(kBadData) that lists all cases if `strict`; nothing without faults.
   void report(const std::string& path, FaultReader reader, bool strict) const;

@@ -6,7 +6,7 @@ set -uo pipefail
 source_dir=$(realpath "$(dirname "${BASH_SOURCE[0]}")/../..")
 # shellcheck source=tests/cli/check.sh
 source "$source_dir/tests/cli/check.sh"
-unset FROM TO DRY FORCE MODEL DEVICE SHARDS LAUNCH RECIPE BUILD ONLY WEIGHTS
+unset FROM TO DRY FORCE MODEL METHOD DEVICE SHARDS LAUNCH RECIPE BUILD ONLY WEIGHTS
 
 export CALLS=$TMP/calls RUNS=$TMP/runs TOOLS=$TMP/bin
 OUTPUT=$TMP/output
@@ -53,6 +53,8 @@ expect "training reads all shards" has "$CALLS" "shard-000-of-003.h5 $RUNS/toy-s
 recipe toy SEED=7
 expect "another seed is another run" test -s "$RUNS/toy-seed7/summary.json"
 expect "every tool that draws is told of it" same "$(grep -c -- '--seed 7' "$CALLS")" 9
+recipe toy METHOD='a b'
+expect "a METHOD that is no name is refused" same "$rc" 64
 recipe toy SEED=x
 expect "a seed must be a number" same "$rc" 64
 
@@ -60,6 +62,9 @@ recipe coco
 expect "coco without DATA is a usage error" same "$rc" 64
 mkdir -p "$TMP/coco/annotations" "$TMP/coco/train2017" "$TMP/coco/val2017"
 echo '{}' | tee "$TMP/coco/annotations/instances_train2017.json" >"$TMP/coco/annotations/instances_val2017.json"
+recipe coco DRY=1 METHOD=paper DATA="$TMP/coco"
+expect "METHOD names the variant that control is compared with" has "$TMP/stderr" "'--variant' 'paper'"
+expect "and leaves the others" has "$TMP/stderr" "'--variant' 'control'"
 echo pretrained >"$TMP/r50.pth"
 recipe coco DATA="$TMP/coco" WEIGHTS="$TMP/r50.pth"
 expect "coco runs" same "$rc" 0

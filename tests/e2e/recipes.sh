@@ -23,10 +23,15 @@ for config in pipelines/*.json; do
   base=$(effective "$recipe" base) control=$(effective "$recipe" control) method=$(effective "$recipe" method)
   [[ $base != "$control" && $control != "$method" ]] || fail "$recipe: two variants are the same"
   # What control lacks is the method, and nothing else.
-  differences=$(differing_keys "$control" "$method" | grep -vxE 'batching|equi_weight|inter_weight' || true)
+  differences=$(differing_keys "$control" "$method" | grep -vxE 'batching|equi_every|equi_weight|inter_weight' || true)
   [[ -z $differences ]] || fail "$recipe: control and method differ in ${differences//$'\n'/, }"
   [[ $(iuq-info --get uniq.equi_weight --get uniq.inter_weight - <<<"$base") == $'0.0\n0.0' ]] ||
     fail "$recipe: base has the method's terms"
+  if grep -q '"paper"' "$config"; then
+    paper=$(effective "$recipe" paper)
+    [[ $(iuq-info --get uniq.equi_weight --get uniq.inter_weight --get uniq.equi_every - <<<"$paper") == $'3.0\n1.0\n1' ]] ||
+      fail "$recipe: variant paper has other weights than the paper"
+  fi
   if grep -q '"mini"' "$config"; then effective "$recipe" mini base >/dev/null; effective "$recipe" mini method >/dev/null; fi
 done
 
