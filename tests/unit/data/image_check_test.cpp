@@ -106,7 +106,7 @@ TEST_CASE("image_check: sizes are those of the turned image, and a JPEG without 
   const Dataset measured = Dataset::load(folder.write("open.json", open.dump()), {.images = folder.path()});
   CHECK(measured.images()[1].height == 48);
   CHECK(measured.images()[1].width == 32);
-  CHECK(check_images(measured, folder.path(), all_images(measured), false, 1).faults.empty());
+  CHECK(check_images(measured, folder.path(), all_images(measured), ImageLook::kHeader, 1).faults.empty());
 }
 
 TEST_CASE("image_check: a fingerprint tells a replaced file", "[data][property]") {
