@@ -348,7 +348,7 @@ void DatasetLoader::tie(size_t index, io::Segmentation& scratch) {
   const int64_t category = set_.category_index(annotation.category);
   if (image < 0) pending.faults = io::bit_of(io::Fault::kUnknownImage);
   if (image >= 0 && category < 0) pending.faults = io::bit_of(io::Fault::kUnknownCategory);
-  pending.dropped = image < 0 || category < 0 || (pending.faults & io::bit_of(io::Fault::kNoMask)) != 0;
+  pending.dropped = image < 0 || category < 0 || (pending.faults & (io::bit_of(io::Fault::kNoMask) | io::bit_of(io::Fault::kNoPolygon))) != 0;
   if (pending.dropped) return;
   annotation.category = category;
   pending.image = static_cast<uint32_t>(image);

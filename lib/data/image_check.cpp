@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <array>
+#include <cctype>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 #include <numeric>
 #include <optional>
@@ -17,6 +19,8 @@
 
 namespace iuq::data {
 namespace {
+
+namespace fs = std::filesystem;
 
 constexpr size_t kShown = 5;
 constexpr int kLookers = 8;  // at least: they wait for the disk, not for each other
@@ -38,10 +42,9 @@ class Looker {
     try {
       const ImageHeader header = image_header(path);
       if (!image.has_size()) throw Error(ErrorCode::kBadData, cat("image \"", path, "\" does not tell its size, nor do the annotations"));
-      // Of a JPEG the turn is known. That of others may follow the pixels, so both ways may be right until it is read.
+      // A turn that follows the pixels of a PNG is found by reading it, so a size that seems wrong is judged then.
       const auto [height, width] = header.turned();
-      const bool fits = (height == image.height && width == image.width) ||
-                        (height == image.width && width == image.height && header.kind != FileKind::kJpeg);
+      const bool fits = height == image.height && width == image.width;
       const bool odd = header.kind == FileKind::kJpeg && !header.complete;
       const bool vouched = header.kind == FileKind::kJpeg || look_ == ImageLook::kHeader;
       if (!header.complete) state = ImageState::kTruncated;
@@ -82,6 +85,44 @@ std::string file_digest(const std::string& path) {
   } catch (const Error&) {
     return "missing";
   }
+}
+
+std::string lower(std::string text) {
+  std::transform(text.begin(), text.end(), text.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return text;
+}
+
+// A file that the missing `name` may mean: under fewer of its folders, with another case, or with another ending; "" where
+// there is none. For people to look at: two folders may have files of one name.
+std::string near_file(const std::string& folder, std::string name) {
+  std::replace(name.begin(), name.end(), '\\', '/');
+  constexpr std::array kEndings = {".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"};  // labelme's .json lies beside them
+  const size_t up = name.rfind("../");
+  std::error_code ignored;
+  for (size_t begin = up == std::string::npos ? 0 : up + 3; begin < name.size();) {
+    const fs::path path = io::join(folder, name.substr(begin));
+    if (fs::is_regular_file(path, ignored)) return path.string();
+    fs::path other;
+    for (const auto& entry : fs::directory_iterator(path.parent_path(), ignored)) {
+      if (lower(entry.path().filename().string()) == lower(path.filename().string())) return entry.path().string();
+      const bool is_image = std::find(kEndings.begin(), kEndings.end(), lower(entry.path().extension().string())) != kEndings.end();
+      if (is_image && lower(entry.path().stem().string()) == lower(path.stem().string())) other = entry.path();
+    }
+    if (!other.empty()) return other.string();
+    const size_t slash = name.find('/', begin);
+    begin = slash == std::string::npos ? name.size() : slash + 1;
+  }
+  return "";
+}
+
+// What may be the cure of missing files, by the first of them.
+std::string advice(const Dataset& dataset, const std::string& folder, const std::vector<ImageFinding>& faults) {
+  const auto missing = std::find_if(faults.begin(), faults.end(), [](const auto& f) { return f.code == ErrorCode::kNoInput; });
+  if (missing == faults.end()) return "";
+  const std::string& name = dataset.images()[static_cast<size_t>(missing->image)].file_name;
+  const std::string there = near_file(folder, name);
+  if (there.empty()) return "";
+  return cat("; but there is \"", there, "\": \"", name, "\" in the annotations must be its path below --images, letter by letter");
 }
 
 // "(image 33)" behind each of the first few.
@@ -135,7 +176,7 @@ UsableImages usable_images(const Dataset& dataset, const std::string& folder, co
   if (count > max_errors) {
     throw Error(check.faults.front().code,
                 cat(count, " of ", check.looked_at, " images cannot be used: ", some(dataset, check.faults),
-                    "; mend them, or leave them out with --max-errors ", count));
+                    advice(dataset, folder, check.faults), "; mend them, or leave them out with --max-errors ", count));
   }
   if (!check.warnings.empty()) {
     log::warning(cat(check.warnings.size(), " of ", check.looked_at, " images are read although they are not whole files, as "

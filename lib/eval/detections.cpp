@@ -175,7 +175,8 @@ class DetectionLoader::Reader final : public io::RecordConsumer {
     promised_ = true;
     promise_.set_value(&truth);
     if (!file_.finish().empty()) {
-      throw Error(ErrorCode::kBadData, cat("\"", path_, "\" is not a list of results [{\"image_id\": ...}, ...]"));
+      throw Error(ErrorCode::kBadData, cat("\"", path_, "\" is an object and not a list of results [{\"image_id\": ...}, ...]; if they are its ",
+                                          "\"annotations\", write that list alone"));
     }
     if (raw_.records.empty()) {
       log::warning(cat("\"", path_, "\" is an empty list; this evaluates a model that finds nothing"));

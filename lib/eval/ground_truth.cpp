@@ -184,6 +184,7 @@ class Loader final : public io::RecordConsumer {
     auto& batch = static_cast<Batch&>(taken);
     for (Image& image : batch.images) {
       image.record += origin.first;
+      repeated_images_ += static_cast<int64_t>(out_.image_of.count(image.id));
       io::remember_image_name(image.id, image.name);
       put(out_.images, out_.image_of, std::move(image));
     }
@@ -355,6 +356,10 @@ class Loader final : public io::RecordConsumer {
       if (!config_.wants_masks() || annotation.maskless) continue;
       sizes.add(annotation.mask.height, annotation.mask.width, out_.images[annotation.image]);
     }
+    if (repeated_images_ > 0) {
+      complain(config_, cat("\"", path_, "\": ", repeated_images_, " image(s) have the id of an earlier one: of equal ids the last one ",
+                            "holds for all, as in the reference; number the images 1, 2, 3, ... and their annotations with them"));
+    }
     const auto is_flat = [](const Image& image) { return image.height >= 0 && !image.has_size(); };
     const auto flat = std::count_if(out_.images.begin(), out_.images.end(), is_flat);
     if (flat > 0 && config_.wants_masks()) {
@@ -377,13 +382,20 @@ class Loader final : public io::RecordConsumer {
   io::SegmentationStore store_;                    // of raws_
   std::unordered_map<size_t, std::string> faults_;  // position to what is wrong, to be thrown if it turns out to count
   std::unordered_map<int64_t, size_t> last_of_;    // annotation id to position
+  int64_t repeated_images_ = 0;
 };
 
 }  // namespace
 
 GroundTruth load_ground_truth(const std::string& path, const EvalConfig& config, size_t block) {
   GroundTruth out = Loader(path, config).load(block);
-  if (out.annotations.empty()) log::warning(cat("\"", path, "\" has no annotation that counts; every number will be -1"));
+  const auto& all = out.annotations;
+  if (all.empty()) {
+    log::warning(cat("\"", path, "\" has no annotation that counts; every number will be -1"));
+  } else if (std::all_of(all.begin(), all.end(), [](const Annotation& one) { return one.ignore; })) {
+    log::warning(cat("\"", path, "\" has no annotation that counts: all ", all.size(), " are crowds or are to be ignored; every ",
+                     "number will be -1. Single objects must have \"iscrowd\": 0"));
+  }
   return out;
 }
 

@@ -178,13 +178,19 @@ void inspect_object(FileReport& report, bool deep) {
   report.provenance = value.value("provenance", json());
 }
 
+// The first byte behind white space and a byte order mark, as Windows' editors write it; npos if there is none.
+size_t first_of_text(std::string_view bytes) {
+  constexpr std::string_view kMark = "\xef\xbb\xbf";
+  return bytes.find_first_not_of(" \t\r\n", bytes.starts_with(kMark) ? kMark.size() : 0);
+}
+
 // gzip: annotations or results.
 void inspect_packed(FileReport& report, bool deep) {
   io::RecordPieces pieces(report.path);
   std::string piece;
   size_t number = 0;
   pieces.next(piece, number);
-  const size_t text = piece.find_first_not_of(" \t\r\n");
+  const size_t text = first_of_text(piece);
   if (text != std::string::npos && piece[text] == '[') return inspect_results(report);
   if (text != std::string::npos && piece[text] == '{') return inspect_object(report, deep);
   bad(report.path, "is gzip of something that is neither annotations nor results");
@@ -198,7 +204,7 @@ void inspect_content(FileReport& report, bool deep) {
   in.read(head.data(), head.size());
   const std::string_view start(head.data(), static_cast<size_t>(in.gcount()));
   if (start.starts_with("\x1f\x8b")) return inspect_packed(report, deep);
-  const size_t text = start.find_first_not_of(" \t\r\n");
+  const size_t text = first_of_text(start);
   if (start.empty()) bad(report.path, "is empty");
   if (start.starts_with("\x89HDF")) return inspect_hdf5(report, deep);
   // A safetensors header is shorter than 100 MB, so the upper half of its length is 0; no text has such bytes.

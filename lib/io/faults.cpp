@@ -28,6 +28,9 @@ constexpr const char* kFromMask = "it is taken from the mask";
 constexpr std::array<FaultWords, static_cast<size_t>(Fault::kCount)> kWords = {{
     {"no_mask", "annotations", ".segmentation is missing or empty", "without segmentation", "they are left out",
      "masks are judged without them"},
+    {"no_polygon", "annotations", ".segmentation has no polygon of three points, [[x0, y0, x1, y1, x2, y2, ...]]",
+     "whose segmentation has no polygon of three points, [[x0, y0, x1, y1, x2, y2, ...]] (is it pairs [x, y], or a box?)",
+     "they are left out", "masks are judged without them"},
     {"thin_part", "annotations", ".segmentation has a polygon of fewer than three points",
      "with a polygon of fewer than three points", "that part is left out", "that part covers nothing"},
     {"no_iscrowd", "annotations", ".iscrowd is missing", "without iscrowd", "it is 0", "it is 0"},

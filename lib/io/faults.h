@@ -13,6 +13,7 @@ namespace iuq::io {
 /// left out, or the value is found in another way. What is said and done of each is in faults.cpp; FORMAT.md is for people.
 enum class Fault : uint8_t {
   kNoMask,           // the segmentation is missing or empty
+  kNoPolygon,        // the segmentation has polygons, but none of three points
   kThinPart,         // a polygon of fewer than three points, or of half a point
   kNoCrowd,
   kNoArea,

@@ -14,6 +14,7 @@ namespace iuq::io {
 namespace {
 
 constexpr int kMaxDepth = 64;
+constexpr const char* kNotUtf8 = "a string is not valid UTF-8; save the file in that encoding";
 constexpr std::array<double, 23> kPowersOfTen = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
                                             1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
 
@@ -282,14 +283,14 @@ void JsonScanner::utf8(int lead) {
   // Well-formed sequences, Unicode table 3-7: the lead fixes the length and the range of the second byte.
   const bool possible = lead >= 0xc2 && lead <= 0xf4;
   const int more = lead < 0xe0 ? 1 : lead < 0xf0 ? 2 : 3;
-  if (!possible) fail("a string is not valid UTF-8");
+  if (!possible) fail(kNotUtf8);
   text_.push_back(static_cast<char>(lead));
   ++next_;
   for (int i = 0; i < more; ++i, ++next_) {
     const int c = peek();
     const int low = i > 0 ? 0x80 : lead == 0xe0 ? 0xa0 : lead == 0xf0 ? 0x90 : 0x80;
     const int high = i > 0 ? 0xbf : lead == 0xed ? 0x9f : lead == 0xf4 ? 0x8f : 0xbf;
-    if (c < low || c > high) fail("a string is not valid UTF-8");
+    if (c < low || c > high) fail(kNotUtf8);
     text_.push_back(static_cast<char>(c));
   }
 }

@@ -207,6 +207,9 @@ const char* RecordParser::start(const char* at, const char* end, bool final) {
     if (head == kMark) return at + kMark.size();
     if (!final && kMark.substr(0, head.size()) == head) return nullptr;
   }
+  if (position.line == 1 && position.column == 1 && (*at == '\xff' || *at == '\xfe')) {
+    json_fail(path_, position, "the text looks like UTF-16, as PowerShell's > writes it; save it as UTF-8");
+  }
   const bool is_list = *at == '[', wants_list = find_section("") < sections_.size();
   if (!is_list && *at != '{') unexpected(at, at + 1);
   if (is_list != wants_list && !(wants_list && sections_.size() > 1)) {
@@ -237,7 +240,8 @@ const char* RecordParser::member(const char* at, const char* end, bool final) {
   }
   const std::string& name = sections_[section];
   if (seen_[section]) fail(cat("has the section \"", name, "\" twice"));
-  if (*first != '[') fail(cat("has a section \"", name, "\" that is not a list"));
+  if (*first != '[') fail(cat("has a section \"", name, "\" that is not a list",
+                               *first == '{' ? " but an object; write its values as a list, [{...}, {...}, ...]" : ""));
   open_section(section);
   return first + 1;
 }

@@ -147,7 +147,9 @@ void RecordReader::read_field(size_t field) {
 bool RecordReader::counts_as_fault(size_t field, const json* value) {
   const FieldRule& rule = rules_[field];
   if (rule.fault == Fault::kCount || (value && !is_faint(*value, rule, segmentation_))) return false;
-  faults_ |= bit_of(rule.fault);
+  // Points in pairs and boxes of four numbers are there, but no polygons: other words lead to their cure.
+  const bool thin = rule.fault == Fault::kNoMask && value && segmentation_.thin_parts > 0 && !value->front().empty();
+  faults_ |= bit_of(thin ? Fault::kNoPolygon : rule.fault);
   return true;
 }
 

@@ -108,7 +108,8 @@ std::string read_polygons(const json& value, PolygonRule rule, Segmentation& out
   const bool keeps_thin = rule == PolygonRule::kFirst && value[0].size() > 4;
   for (size_t i = 0; i < value.size(); ++i) {
     const json& polygon = value[i];
-    if (!polygon.is_array()) return cat("[", i, "] is ", shown(polygon), ", must be a list of numbers x0, y0, x1, y1, ...");
+    if (!polygon.is_array()) return cat("[", i, "] is ", shown(polygon), ", must be a list of numbers x0, y0, x1, y1, ...",
+                                            polygon.is_number() ? "; a single polygon too stands in a list, [[x0, y0, ...]]" : "");
     for (size_t j = 0; j < polygon.size(); ++j) {
       if (!polygon[j].is_number() || !std::isfinite(polygon[j].get<double>())) {
         return cat("[", i, "][", j, "] is ", shown(polygon[j]), ", must be a number");

@@ -56,11 +56,19 @@ io::Provenance provenance_of(const TrainJob& job, const cache::FeatureStore* sto
   return provenance;
 }
 
+// Why nothing can be learnt of any image.
+std::string why_nothing(const data::Dataset& dataset) {
+  const auto& all = dataset.annotations();
+  if (all.empty()) return dataset.faults().empty() ? "; its list \"annotations\" is empty" : "; none of its annotations is left";
+  return cat(": all of its ", all.size(), " annotations are crowds, which are not learnt; if they are single objects, as those that ",
+             "annotation tools write as run lengths, set their \"iscrowd\" to 0");
+}
+
 // The images to train on, at least one. A subset is counted among those that can train.
 std::vector<int64_t> images_of(const TrainJob& job, const data::Dataset& dataset) {
   const std::vector<int64_t> all = data::training_images(dataset, job.train.drop_empty);
   if (all.empty()) {
-    throw Error(ErrorCode::kBadData, cat("\"", job.annotations, "\" has no image with instances to train on"));
+    throw Error(ErrorCode::kBadData, cat("\"", job.annotations, "\" has no image with instances to train on", why_nothing(dataset)));
   }
   if (job.train.images == 0) return all;
   const auto wanted = static_cast<size_t>(job.train.images);
