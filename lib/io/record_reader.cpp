@@ -201,7 +201,8 @@ bool RuleBatch::plain(size_t section, int64_t index, JsonCursor& cursor) {
 
 void RuleBatch::general(size_t section, int64_t index, json& record) {
   readers_[section].read(index, record);
-  if (strict_) readers_[section].refuse_nan();
+  // A field that is read has words of its own, if the record turns out to count.
+  if (strict_ && readers_[section].fault().empty()) readers_[section].refuse_nan();
   add(section, readers_[section]);
 }
 
