@@ -37,8 +37,15 @@ int main(int argc, char** argv) {
     const model::Checkpoint checkpoint = model::load_checkpoint(model_path);
     view::InputConfig input = checkpoint.input;
     tool.section("input").get_to(input);
-    const nlohmann::json effective = {{"seed", tool.seed()}, {"mine", config}, {"input", input}};
+    view::set_threads(tool.threads());
     const auto store = cache::FeatureStore::open(features);
+    const auto dataset = data::Dataset::load(
+        annotations, {.threads = tool.threads(), .strict = tool.strict(), .images = images});
+    const uniq::MineJob job{dataset, store, *checkpoint.segmenter, input, config, tool.seed(),
+                            view::open_device(tool.device()), tool.shard(), tool.max_errors()};
+    const auto usable = uniq::check_mine_job(job);
+    nlohmann::json effective = {{"seed", tool.seed()}, {"mine", config}, {"input", input}};
+    if (!usable.left.empty()) effective["left_out"] = usable.left_out();
     io::Provenance provenance("iuq-mine", effective);
     provenance.add_file("annotations", annotations);
     provenance.add_artifact("model", checkpoint.provenance, checkpoint.content);
@@ -47,20 +54,12 @@ int main(int argc, char** argv) {
     std::string output = tool.output();
     if (!tool.shard().is_whole()) output = io::join(output, tool.shard().name() + ".h5");
     if (uniq::is_mined(output, provenance, tool.force())) return 0;
-
-    view::set_threads(tool.threads());
-    const auto dataset = data::Dataset::load(
-        annotations, {.threads = tool.threads(), .strict = tool.strict(), .images = images});
-    const auto device = view::open_device(tool.device());
-    checkpoint.segmenter->to(device);
-    const uniq::MineJob job{dataset, store, *checkpoint.segmenter, input, config, tool.seed(), device, tool.shard(),
-                            tool.max_errors()};
-    uniq::check_mine_job(job);
     if (tool.dry_run()) {
       log::info(iuq::cat("would mine the scenes of \"", annotations, "\" into \"", output, "\"; digest ", provenance.digest()));
       return 0;
     }
     io::make_folders(io::folder_of(output));
+    checkpoint.segmenter->to(job.device);
     uniq::NegativesTable table = uniq::mine_negatives(job);
     table.provenance = provenance.to_json().dump();
     uniq::write_negatives(output, table);

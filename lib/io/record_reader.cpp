@@ -207,7 +207,8 @@ void RuleBatch::general(size_t section, int64_t index, json& record) {
   RecordReader& reader = readers_[section];
   try {
     reader.read(index, record);
-    if (strict_) reader.refuse_nan();
+    // A field that is read has words of its own, if the record turns out to count.
+    if (strict_ && reader.fault().empty()) reader.refuse_nan();
   } catch (const Error&) {
     if (reader.refusal().empty() || !leaves_out(section, reader)) throw;
     return;

@@ -283,12 +283,13 @@ ConfigFields MineConfig::fields() {
 
 void MineConfig::check() const { check_ranges(*this); }
 
-void check_mine_job(const MineJob& job) {
-  job.store.usable_images(job.dataset, data::all_images(job.dataset), job.max_errors);
+data::UsableImages check_mine_job(const MineJob& job) {
+  auto usable = job.store.usable_images(job.dataset, data::all_images(job.dataset), job.max_errors);
   if (cache::weights_digest(job.segmenter, job.segmenter.backbone_prefix()) != job.store.backbone_digest()) {
     throw Error(ErrorCode::kBadData, "the cache was made with another backbone than the model has; cache again with "
                                      "this model, or mine with a model that was trained on this cache");
   }
+  return usable;
 }
 
 NegativesTable mine_negatives(const MineJob& job) {

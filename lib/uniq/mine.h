@@ -6,6 +6,7 @@
 
 #include "lib/base/config_fields.h"
 #include "lib/cache/feature_store.h"
+#include "lib/data/image_check.h"
 #include "lib/uniq/negatives.h"
 #include "lib/view/input.h"
 
@@ -41,8 +42,9 @@ struct MineJob {
   int64_t max_errors = 0;            // images that may be absent from the cache, as iuq-cache left them out
 };
 
-/// Warns of images that the cache left out. Error(kBadData) unless cache, segmenter and dataset belong together.
-void check_mine_job(const MineJob& job);
+/// The images that are mined: those that the cache has, of known size. Warns of the others. Error(kBadData) unless cache,
+/// segmenter and dataset belong together.
+data::UsableImages check_mine_job(const MineJob& job);
 
 /// Exact hard negatives: each instance's best-scoring query against the instance pixels of all other images, with the
 /// segmenter's own pixel_logits. Two passes over the cache: queries, then pixels; memory is that of the queries, their

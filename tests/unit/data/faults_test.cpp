@@ -110,6 +110,12 @@ TEST_CASE("annotations: one warning counts records and images by kind, strict li
   CHECK(report[0]["kind"] == "no_mask");
   CHECK(report[0]["cases"][1] == json({{"index", 2}, {"id", 3}}));
   CHECK(fails_with(ErrorCode::kBadData, {"annotations[0]", "annotations[1]", "annotations[2]"}, [&] { load_spoilt(set, true); }));
+  for (int id = 4; id <= 9; ++id) {
+    set["annotations"].push_back(set["annotations"][1]);
+    set["annotations"].back()["id"] = id;
+  }
+  CHECK(load_spoilt(set, false).faults().to_text(iuq::io::FaultReader::kTraining).find("(ids 2, 3, 4, 5, 6, ...)") != std::string::npos);
+  CHECK(fails_with(ErrorCode::kBadData, {"9 faults", "annotations[7]", "annotations[8]"}, [&] { load_spoilt(set, true); }));
 }
 
 TEST_CASE("annotations: repeated ids are numbered anew beyond all others", "[data][property]") {

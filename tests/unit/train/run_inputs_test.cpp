@@ -51,7 +51,7 @@ TEST_CASE("run_inputs: what is written is read back, and what is something else 
   some_inputs().write(path);
   const auto read = RunInputs::read(path);
   REQUIRE(read);
-  CHECK(read->images == some_inputs().images);
+  CHECK((read->images == some_inputs().images));
   CHECK(read->categories == some_inputs().categories);
   for (const char* text : {"{}", R"({"categories": [1], "images": []})", R"({"categories": [], "images": [[1, "a"]]})",
                            R"({"categories": [], "images": [[[], "a", "b"]]})"}) {
