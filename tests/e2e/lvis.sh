@@ -25,5 +25,5 @@ for name in base control method; do
   [[ -s $run/$name/predictions.json ]] || fail "$name has no predictions"
 done
 grep -q '"protocol": *"lvis"' "$run/method/ap.json" || fail "the protocol is not LVIS's"
-grep -q inter "$run/method/metrics.jsonl" || fail "the method's terms are missing"
+grep -q equi "$run/method/metrics.jsonl" || fail "the method's term is missing"
 echo "all checks passed"

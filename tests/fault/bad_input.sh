@@ -32,7 +32,7 @@ coco "$square" 77 >broken/orphan.json
 expect 65 'orphan.json.*annotations.0..image_id is of no image .id 9' out -- "${train[@]}" --strict -o out --annotations broken/orphan.json
 expect 65 'no image with instances to train on' out -- "${train[@]}" -o out --annotations broken/orphan.json
 coco '[[4,4,13,4,13]]' >broken/five.json
-expect 65 'five.json.*segmentation is missing or empty.*id 9' out -- "${train[@]}" --strict -o out --annotations broken/five.json
+expect 65 'five.json.*segmentation has no polygon of three points.*id 9' out -- "${train[@]}" --strict -o out --annotations broken/five.json
 expect 65 'no image with instances to train on' out -- "${train[@]}" -o out --annotations broken/five.json
 coco '{"size":[32,64],"counts":[0,2048]}' >broken/size.json
 expect 65 'size.json.*9' out -- "${train[@]}" -o out --annotations broken/size.json

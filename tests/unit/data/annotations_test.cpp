@@ -165,9 +165,9 @@ TEST_CASE("annotations: a wrong segmentation is refused, naming the annotation",
     return [segmentation](json& set) { set["annotations"][2]["segmentation"] = segmentation; };
   };
   const std::string id = "(id 12)", at = "annotations[2].segmentation";
-  CHECK(rejects({id, at + " is missing or empty"}, with({{1, 2, 3, 4, 5}})));
+  CHECK(rejects({id, at + " has no polygon of three points"}, with({{1, 2, 3, 4, 5}})));
   CHECK(rejects({id, at + " has a polygon of fewer than three points"}, with({{1, 2, 3, 4, 5, 6}, {1, 2, 3, 4, 5, 6, 7}})));
-  CHECK(rejects({id, at + " is missing or empty"}, with({{1, 2, 3, 4}})));
+  CHECK(rejects({id, at + " has no polygon of three points"}, with({{1, 2, 3, 4}})));
   CHECK(rejects({id, at + "[0] is 1"}, with({1, 2, 3, 4, 5, 6})));
   CHECK(rejects({id, at + "[0][5] is \"x\""}, with({{1, 2, 3, 4, 5, "x"}})));
   CHECK(rejects({id, at + " is missing or empty"}, with(json::array())));

@@ -80,7 +80,7 @@ TEST_CASE("eval: broken results name the record and the key", "[eval][error]") {
   expect_complaint([](Scene& s) { s.dt[1].erase("score"); }, "dt.json", "[1].score is missing");
   expect_complaint([](Scene& s) { s.dt[1].erase("bbox"); }, "dt.json", "[1].bbox is missing");
   expect_complaint([](Scene& s) { s.dt[0].erase("bbox"); }, "dt.json", "[0].segmentation is missing");
-  expect_complaint([](Scene& s) { s.dt = {{"annotations", s.dt}}; }, "dt.json", "is not a list of results");
+  expect_complaint([](Scene& s) { s.dt = {{"annotations", s.dt}}; }, "dt.json", "not a list of results");
 }
 
 TEST_CASE("eval: broken annotations name the section, the record and the key", "[eval][error]") {

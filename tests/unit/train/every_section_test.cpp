@@ -203,7 +203,7 @@ TEST_CASE("config sections: the defaults have the digests they always had", "[tr
   CHECK(digest(model::Mask2FormerConfig()) == "c2cbd4c0d651231b3a50d5d66e06ca1f");
   CHECK(digest(cache::CacheConfig()) == "3e999547de564446ddf776d9ea43ded1");
   CHECK(digest(uniq::MineConfig()) == "744529cc79073a00ae6cb946561ad26b");
-  CHECK(digest(uniq::UniqConfig()) == "a9e34c9a6ddde433114964396e5933d1");
+  CHECK(digest(uniq::UniqConfig()) == "ad19bc2bdd4a7d6e54d1887ce9428ce4");
   CHECK(digest(infer::PredictConfig()) == "6d39cf1f2d9ef43dd980491df64359ec");
   json train = train::TrainConfig();
   train["backbone_lr"] = train["backbone_lr_factor"];  // its name until it said that it is a factor
