@@ -115,16 +115,6 @@ std::string near_file(const std::string& folder, std::string name) {
   return "";
 }
 
-// What may be the cure of missing files, by the first of them.
-std::string advice(const Dataset& dataset, const std::string& folder, const std::vector<ImageFinding>& faults) {
-  const auto missing = std::find_if(faults.begin(), faults.end(), [](const auto& f) { return f.code == ErrorCode::kNoInput; });
-  if (missing == faults.end()) return "";
-  const std::string& name = dataset.images()[static_cast<size_t>(missing->image)].file_name;
-  const std::string there = near_file(folder, name);
-  if (there.empty()) return "";
-  return cat("; but there is \"", there, "\": \"", name, "\" in the annotations must be its path below --images, letter by letter");
-}
-
 // "(image 33)" behind each of the first few.
 std::string some(const Dataset& dataset, const std::vector<ImageFinding>& findings) {
   std::string text;
@@ -153,6 +143,15 @@ ImageCheck check_images(const Dataset& dataset, const std::string& folder, const
   return check;
 }
 
+std::string advice_on_missing(const Dataset& dataset, const std::string& folder, const std::vector<ImageFinding>& faults) {
+  const auto missing = std::find_if(faults.begin(), faults.end(), [](const auto& f) { return f.code == ErrorCode::kNoInput; });
+  if (missing == faults.end()) return "";
+  const std::string& name = dataset.images()[static_cast<size_t>(missing->image)].file_name;
+  const std::string there = near_file(folder, name);
+  if (there.empty()) return "";
+  return cat("; but there is \"", there, "\": \"", name, "\" in the annotations must be its path below --images, letter by letter");
+}
+
 nlohmann::json UsableImages::left_out() const {
   nlohmann::json list = nlohmann::json::array();
   for (const Left& one : left) list.push_back({{"id", io::image_json(one.id)}, {"file", one.file}});
@@ -176,7 +175,7 @@ UsableImages usable_images(const Dataset& dataset, const std::string& folder, co
   if (count > max_errors) {
     throw Error(check.faults.front().code,
                 cat(count, " of ", check.looked_at, " images cannot be used: ", some(dataset, check.faults),
-                    advice(dataset, folder, check.faults), "; mend them, or leave them out with --max-errors ", count));
+                    advice_on_missing(dataset, folder, check.faults), "; mend them, or leave them out with --max-errors ", count));
   }
   if (!check.warnings.empty()) {
     log::warning(cat(check.warnings.size(), " of ", check.looked_at, " images are read although they are not whole files, as "

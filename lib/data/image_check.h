@@ -48,6 +48,10 @@ enum class ImageLook { kHeader, kPixels, kAll };
 ImageCheck check_images(const Dataset& dataset, const std::string& folder, const std::vector<int64_t>& indices,
                         ImageLook look, int threads);
 
+/// What may be the cure of missing files, by the first of them: "; but there is ..." names a file that it may mean, under fewer
+/// folders, with another case or another ending. "" where none is missing or near. For people: nothing reads that file.
+std::string advice_on_missing(const Dataset& dataset, const std::string& folder, const std::vector<ImageFinding>& faults);
+
 /// The images that a run can use, and what it has to say of the others.
 struct UsableImages {
   std::vector<int64_t> images;  // those of `wanted`, in its order, that can be read

@@ -130,6 +130,7 @@ void look_at_images(Checkup& checkup, const CheckupOptions& options) {
       }
       finding.count = std::ssize(named);
       finding.text = cat(counted(finding.count, words.one, words.many), ": ", first_few(named, ", "));
+      if (words.state == data::ImageState::kMissing) finding.text += data::advice_on_missing(set, options.images, *list);
       if (finding.count > 0) checkup.findings.push_back(std::move(finding));
     }
   }

@@ -115,6 +115,9 @@ TEST_CASE("checkup: images are told by what is wrong with them", "[info][error]"
   CHECK_FALSE(find(checkup, "image_dark")->is_fault);
   CHECK(checkup.unusable_images == std::vector<int64_t>{0, 1, 2});
   cv::imwrite(folder / "100.png", cv::Mat(24, 64, CV_16UC1, cv::Scalar(40000)));
+  patient.image(3)["file_name"] = "photos/100.PNG";
+  CHECK(find(patient.check(), "image_missing")->text.find("but there is \"" + (folder / "100.png")) != std::string::npos);
+  patient.image(3)["file_name"] = "100.png";
   CHECK(count(patient.check(), "image_dark") == 0);
 }
 
