@@ -7,6 +7,7 @@
 
 #include "lib/base/error.h"
 #include "lib/base/rng.h"
+#include "lib/nn/small_conv.h"
 
 namespace iuq::nn {
 namespace {
@@ -56,7 +57,9 @@ ConvImpl::ConvImpl(const Options& options) : options_(options) {
   if (options.norm != NormKind::kNone) norm_ = register_module("norm", Norm(options.out, options.norm));
 }
 
-at::Tensor ConvImpl::forward(const at::Tensor& x) {
+at::Tensor ConvImpl::forward(const at::Tensor& map) {
+  // Channels last is what the CPU's convolutions, norms and resizes compute in: they need not reorder each map.
+  const at::Tensor x = map.is_cpu() ? map.contiguous(at::MemoryFormat::ChannelsLast) : map;
   const int64_t padding = options_.kernel / 2;
   const int64_t cells = x.size(2) * x.size(3) / (options_.stride * options_.stride);
   if (norm_ && norm_->is_affine() && cells > options_.in * options_.kernel * options_.kernel) {
@@ -64,7 +67,8 @@ at::Tensor ConvImpl::forward(const at::Tensor& x) {
     const at::Tensor bias = bias_.defined() ? bias_ * scale + shift : shift;
     return at::conv2d(x, weight_ * scale.view({-1, 1, 1, 1}), bias, options_.stride, padding);
   }
-  const at::Tensor y = at::conv2d(x, weight_, bias_, options_.stride, padding);
+  const at::Tensor y = is_small_conv(x, weight_, options_.stride) ? small_conv2d(x, weight_, bias_, options_.stride)
+                                                                  : at::conv2d(x, weight_, bias_, options_.stride, padding);
   return norm_ ? norm_->forward(y) : y;
 }
 

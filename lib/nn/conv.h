@@ -64,7 +64,7 @@ class ConvImpl : public torch::nn::Module, public Initialised {
     double bias_value = 0;
   };
   explicit ConvImpl(const Options& options);
-  at::Tensor forward(const at::Tensor& x);  // [B, in, H, W] -> [B, out, H/stride, W/stride], padding kernel/2
+  at::Tensor forward(const at::Tensor& map);  // [B, in, H, W] -> [B, out, H/stride, W/stride], padding kernel/2
   void init_(at::Generator generator) override;
 
  private:

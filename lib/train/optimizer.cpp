@@ -1,25 +1,20 @@
 #include "lib/train/optimizer.h"
 
-#include <torch/nn/utils/clip_grad.h>
-#include <torch/optim.h>
-#include <torch/version.h>
+#include <ATen/Parallel.h>
+#include <torch/types.h>
 
+#include <algorithm>
+#include <cmath>
 #include <map>
 #include <set>
 
 #include "lib/base/error.h"
 #include "lib/model/segmenter.h"
 #include "lib/nn/undecayed.h"
+#include "lib/train/update_kernel.h"
 
 namespace iuq::train {
 namespace {
-
-// How the optimiser's state map is keyed differs between LibTorch versions.
-#if TORCH_VERSION_MAJOR >= 2
-void* state_key(const at::Tensor& parameter) { return parameter.unsafeGetTensorImpl(); }
-#else
-std::string state_key(const at::Tensor& parameter) { return c10::guts::to_string(parameter.unsafeGetTensorImpl()); }
-#endif
 
 // One-dimensional weights belong to norm layers; a bias does when its layer's weight does.
 bool is_norm(const std::string& name, const at::Tensor& parameter,
@@ -42,18 +37,160 @@ std::set<std::string> undecayed_names(const torch::nn::Module& root) {
   return names;
 }
 
+// The constants of AdamW, which nobody tunes.
+constexpr double kBeta1 = 0.9, kBeta2 = 0.999, kEps = 1e-8;
+
+/// A parameter, how it is optimised, and what the optimiser remembers of it.
+struct Slot {
+  std::string name;
+  at::Tensor parameter;
+  double lr_factor, weight_decay;
+  at::Tensor momentum;      // of sgd; undefined before the first step
+  at::Tensor mean, square;  // of adamw: the moments of the gradient; likewise
+  int64_t steps = 0;        // of adamw: how many it has had
+
+  bool has_gradient() const { return parameter.grad().defined(); }
+};
+
+// Whether plain loops over memory may update it; otherwise LibTorch's operations do, as on other devices than the CPU.
+bool is_plain(const Slot& slot) {
+  const auto plain = [](const at::Tensor& t) {
+    return !t.defined() || (t.is_cpu() && t.scalar_type() == at::kFloat && t.is_contiguous());
+  };
+  const at::Tensor& gradient = slot.parameter.grad();
+  return plain(slot.parameter) && plain(gradient) && plain(slot.momentum) && plain(slot.mean) && plain(slot.square);
+}
+
+// body(slot, begin, end) over the values of all of `slots`, in stretches that are done by several threads.
+void for_stretches(const std::vector<Slot*>& slots, const std::function<void(const Slot&, int64_t, int64_t)>& body) {
+  constexpr int64_t kStretch = 1 << 15;
+  struct Stretch {
+    const Slot* slot;
+    int64_t begin, end;
+  };
+  std::vector<Stretch> stretches;
+  for (const Slot* slot : slots) {
+    const int64_t count = slot->parameter.numel();
+    for (int64_t i = 0; i < count; i += kStretch) stretches.push_back({slot, i, std::min(count, i + kStretch)});
+  }
+  // A small model's are done before a second thread would have begun.
+  at::parallel_for(0, static_cast<int64_t>(stretches.size()), /*grain_size=*/64, [&](int64_t first, int64_t last) {
+    for (int64_t i = first; i < last; ++i) {
+      const Stretch& stretch = stretches[static_cast<size_t>(i)];
+      body(*stretch.slot, stretch.begin, stretch.end);
+    }
+  });
+}
+
+float* data(const at::Tensor& tensor) { return tensor.data_ptr<float>(); }
+
+bool all_plain(const std::vector<Slot*>& slots) {
+  return std::all_of(slots.begin(), slots.end(), [](const Slot* slot) { return is_plain(*slot); });
+}
+
+// The L2 norm of all gradients together, [] float32 on their device.
+at::Tensor norm_of(const std::vector<Slot*>& slots) {
+  if (slots.empty()) return at::zeros({});
+  if (all_plain(slots)) {
+    double sum = 0;
+    for (const Slot* slot : slots) sum += sum_of_squares(data(slot->parameter.grad()), slot->parameter.numel());
+    return at::full({}, std::sqrt(sum), at::kFloat);
+  }
+  std::vector<at::Tensor> norms;
+  for (const Slot* slot : slots) norms.push_back(slot->parameter.grad().norm());
+  return at::stack(norms).norm();
+}
+
+// Scales the gradients so that their norm is `limit` at most.
+void clip(const std::vector<Slot*>& slots, const at::Tensor& norm, double limit) {
+  const at::Tensor factor = (limit / (norm + 1e-6)).clamp_max(1.0);
+  if (!all_plain(slots)) {  // without waiting for the device
+    for (Slot* slot : slots) slot->parameter.mutable_grad().mul_(factor);
+    return;
+  }
+  const auto value = factor.item<float>();
+  if (value == 1) return;
+  for_stretches(slots, [value](const Slot& slot, int64_t begin, int64_t end) {
+    scale(data(slot.parameter.grad()) + begin, end - begin, value);
+  });
+}
+
+void sgd_step(Slot& slot, double lr, double momentum) {
+  at::Tensor gradient = slot.parameter.grad();
+  if (slot.weight_decay != 0) gradient = gradient.add(slot.parameter, slot.weight_decay);
+  if (momentum != 0) gradient = slot.momentum.mul_(momentum).add_(gradient);
+  slot.parameter.add_(gradient, -lr);
+}
+
+// Moments that began at 0 are too small at first: lr and the scale of sqrt(square) that make up for it.
+std::pair<double, double> corrected(const Slot& slot, double lr) {
+  const auto steps = static_cast<double>(slot.steps);
+  return {lr / (1 - std::pow(kBeta1, steps)), std::sqrt(1 - std::pow(kBeta2, steps))};
+}
+
+void adamw_step(Slot& slot, double lr) {
+  const at::Tensor& gradient = slot.parameter.grad();
+  const auto [rate, square_scale] = corrected(slot, lr);
+  slot.parameter.mul_(1 - lr * slot.weight_decay);
+  slot.mean.mul_(kBeta1).add_(gradient, 1 - kBeta1);
+  slot.square.mul_(kBeta2).addcmul_(gradient, gradient, 1 - kBeta2);
+  slot.parameter.addcdiv_(slot.mean, (slot.square.sqrt() / square_scale).add_(kEps), -rate);
+}
+
+AdamwFactors adamw_factors(const Slot& slot, double lr) {
+  const auto single = [](double value) { return static_cast<float>(value); };
+  const auto [rate, square_scale] = corrected(slot, lr);
+  return {single(1 - lr * slot.weight_decay), single(kBeta1), single(1 - kBeta1), single(kBeta2), single(1 - kBeta2),
+          single(rate), single(square_scale), single(kEps)};
+}
+
 }  // namespace
 
 struct Optimizer::Impl {
   TrainConfig config;
-  std::vector<std::pair<std::string, at::Tensor>> parameters;
-  std::vector<double> lr_factors;  // per group
-  std::unique_ptr<torch::optim::Optimizer> optimizer;
+  std::vector<Slot> slots;
+  double lr = 0;  // of the step at hand, before the factors of the groups
 
-  void set_lr(double lr) {
-    for (size_t g = 0; g < lr_factors.size(); ++g) {
-      optimizer->param_groups()[g].options().set_lr(lr * lr_factors[g]);
+  bool is_sgd() const { return config.optimizer == "sgd"; }
+
+  void remember(Slot& slot) const {
+    const auto fill = [&](at::Tensor& state) {
+      if (!state.defined()) state = at::zeros_like(slot.parameter);
+    };
+    if (!is_sgd()) {
+      fill(slot.mean), fill(slot.square);
+      ++slot.steps;
+    } else if (config.momentum != 0) {
+      fill(slot.momentum);
     }
+  }
+
+  void update(const std::vector<Slot*>& slots_with_gradient) {
+    std::vector<Slot*> plain;
+    for (Slot* slot : slots_with_gradient) {
+      remember(*slot);
+      const double own_lr = lr * slot->lr_factor;
+      if (is_plain(*slot)) {
+        plain.push_back(slot);
+      } else if (is_sgd()) {
+        sgd_step(*slot, own_lr, config.momentum);
+      } else {
+        adamw_step(*slot, own_lr);
+      }
+    }
+    for_stretches(plain, [&](const Slot& slot, int64_t begin, int64_t end) {
+      const double own_lr = lr * slot.lr_factor;
+      float* const value = data(slot.parameter) + begin;
+      const float* const gradient = data(slot.parameter.grad()) + begin;
+      if (is_sgd()) {
+        const SgdFactors factors{static_cast<float>(own_lr), static_cast<float>(config.momentum),
+                                 static_cast<float>(slot.weight_decay)};
+        sgd_update(value, gradient, slot.momentum.defined() ? data(slot.momentum) + begin : nullptr, end - begin, factors);
+      } else {
+        adamw_update(value, gradient, data(slot.mean) + begin, data(slot.square) + begin, end - begin,
+                     adamw_factors(slot, own_lr));
+      }
+    });
   }
 };
 
@@ -81,65 +218,43 @@ Optimizer::Optimizer(const TrainConfig& config, const model::Segmenter& segmente
   impl_->config = config;
   const auto groups = parameter_groups(config, segmenter, segmenter.backbone_prefix());
   if (groups.empty()) throw Error(ErrorCode::kConfig, "config: nothing is left to train; lower model.backbone.freeze");
-  std::vector<torch::optim::OptimizerParamGroup> list;
   for (const ParameterGroup& group : groups) {
-    std::vector<at::Tensor> parameters;
     for (const auto& [name, parameter] : group.parameters) {
-      parameters.push_back(parameter);
-      impl_->parameters.emplace_back(name, parameter);
+      impl_->slots.push_back({.name = name, .parameter = parameter, .lr_factor = group.lr_factor,
+                              .weight_decay = group.weight_decay, .momentum = {}, .mean = {}, .square = {}});
     }
-    std::unique_ptr<torch::optim::OptimizerOptions> options;
-    if (config.optimizer == "sgd") {
-      options = std::make_unique<torch::optim::SGDOptions>(
-          torch::optim::SGDOptions(config.lr).momentum(config.momentum).weight_decay(group.weight_decay));
-    } else {
-      options = std::make_unique<torch::optim::AdamWOptions>(torch::optim::AdamWOptions(config.lr).weight_decay(group.weight_decay));
-    }
-    list.emplace_back(parameters, std::move(options));
-    impl_->lr_factors.push_back(group.lr_factor);
-  }
-  if (config.optimizer == "sgd") {
-    impl_->optimizer = std::make_unique<torch::optim::SGD>(list, torch::optim::SGDOptions(config.lr));
-  } else {
-    impl_->optimizer = std::make_unique<torch::optim::AdamW>(list, torch::optim::AdamWOptions(config.lr));
   }
 }
 
 Optimizer::~Optimizer() = default;
 
-void Optimizer::zero_grad() { impl_->optimizer->zero_grad(); }
+void Optimizer::zero_grad() {
+  for (Slot& slot : impl_->slots) slot.parameter.mutable_grad().reset();
+}
 
 at::Tensor Optimizer::step(int64_t step) {
-  std::vector<at::Tensor> norms;
-  for (const auto& [name, parameter] : impl_->parameters) {
-    if (parameter.grad().defined()) norms.push_back(parameter.grad().norm());
+  const torch::NoGradGuard guard;
+  std::vector<Slot*> slots;
+  for (Slot& slot : impl_->slots) {
+    if (slot.has_gradient()) slots.push_back(&slot);
   }
-  const at::Tensor norm = norms.empty() ? at::zeros({}) : at::stack(norms).norm();
+  const at::Tensor norm = norm_of(slots);
   if (impl_->config.clip_norm > 0) {
-    const at::Tensor factor = (impl_->config.clip_norm / (norm + 1e-6)).clamp_max(1.0);
-    for (const auto& [name, parameter] : impl_->parameters) {
-      if (parameter.grad().defined()) parameter.mutable_grad().mul_(factor);
-    }
+    clip(slots, norm, impl_->config.clip_norm);
   }
-  impl_->set_lr(impl_->config.lr_at(step));
-  impl_->optimizer->step();
+  impl_->lr = impl_->config.lr_at(step);
+  impl_->update(slots);
   return norm;
 }
 
 std::vector<std::pair<std::string, at::Tensor>> Optimizer::state() const {
   std::vector<std::pair<std::string, at::Tensor>> out;
-  for (const auto& [name, parameter] : impl_->parameters) {
-    const auto it = impl_->optimizer->state().find(state_key(parameter));
-    if (it == impl_->optimizer->state().end()) continue;
-    if (impl_->config.optimizer == "sgd") {
-      const auto& state = static_cast<const torch::optim::SGDParamState&>(*it->second);
-      if (state.momentum_buffer().defined()) out.emplace_back("momentum." + name, state.momentum_buffer());
-    } else {
-      const auto& state = static_cast<const torch::optim::AdamWParamState&>(*it->second);
-      out.emplace_back("exp_avg." + name, state.exp_avg());
-      out.emplace_back("exp_avg_sq." + name, state.exp_avg_sq());
-      out.emplace_back("step." + name, torch::tensor({state.step()}, at::kLong));
-    }
+  for (const Slot& slot : impl_->slots) {
+    if (slot.momentum.defined()) out.emplace_back("momentum." + slot.name, slot.momentum);
+    if (!slot.mean.defined()) continue;
+    out.emplace_back("exp_avg." + slot.name, slot.mean);
+    out.emplace_back("exp_avg_sq." + slot.name, slot.square);
+    out.emplace_back("step." + slot.name, torch::tensor({slot.steps}, at::kLong));
   }
   return out;
 }
@@ -156,29 +271,19 @@ void Optimizer::set_state(const std::vector<std::pair<std::string, at::Tensor>>&
     saved.erase(it);
     return out;
   };
-  // A parameter that has had no gradient yet has no state, but never a part of it.
-  const auto refuse_half = [](const std::string& name) {
-    throw Error(ErrorCode::kBadData, cat("the saved optimiser state of \"", name, "\" is not whole"));
-  };
-  for (const auto& [name, parameter] : impl_->parameters) {
-    if (impl_->config.optimizer == "sgd") {
-      const at::Tensor momentum = take("momentum." + name, parameter);
-      if (!momentum.defined()) continue;
-      auto fresh = std::make_unique<torch::optim::SGDParamState>();
-      fresh->momentum_buffer(momentum);
-      impl_->optimizer->state()[state_key(parameter)] = std::move(fresh);
-    } else {
-      const at::Tensor average = take("exp_avg." + name, parameter);
-      const at::Tensor square = take("exp_avg_sq." + name, parameter);
-      const at::Tensor step = take("step." + name, torch::zeros({1}, at::kLong));
-      if (!average.defined() && !square.defined() && !step.defined()) continue;
-      if (!average.defined() || !square.defined() || !step.defined()) refuse_half(name);
-      auto fresh = std::make_unique<torch::optim::AdamWParamState>();
-      fresh->exp_avg(average);
-      fresh->exp_avg_sq(square);
-      fresh->step(step.item<int64_t>());
-      impl_->optimizer->state()[state_key(parameter)] = std::move(fresh);
+  for (Slot& slot : impl_->slots) {
+    if (impl_->is_sgd()) {
+      slot.momentum = take("momentum." + slot.name, slot.parameter);
+      continue;
     }
+    slot.mean = take("exp_avg." + slot.name, slot.parameter);
+    slot.square = take("exp_avg_sq." + slot.name, slot.parameter);
+    const at::Tensor steps = take("step." + slot.name, torch::zeros({1}, at::kLong));
+    // A parameter that has had no gradient yet has no state, but never a part of it.
+    if (slot.mean.defined() != slot.square.defined() || slot.mean.defined() != steps.defined()) {
+      throw Error(ErrorCode::kBadData, cat("the saved optimiser state of \"", slot.name, "\" is not whole"));
+    }
+    slot.steps = steps.defined() ? steps.item<int64_t>() : 0;
   }
   if (!saved.empty()) {
     throw Error(ErrorCode::kBadData,

@@ -30,7 +30,7 @@ struct ParameterGroup {
 std::vector<ParameterGroup> parameter_groups(const TrainConfig& config, const torch::nn::Module& module,
                                              const std::string& backbone_prefix);
 
-/// LibTorch's SGD or AdamW over parameter_groups.
+/// SGD with momentum or AdamW over parameter_groups: LibTorch's to within rounding, in one pass over a parameter's values.
 class Optimizer {
  public:
   Optimizer(const TrainConfig& config, const model::Segmenter& segmenter);

@@ -2,6 +2,7 @@
 
 #include <torch/types.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "lib/base/error.h"
@@ -10,6 +11,20 @@ namespace iuq::model {
 namespace {
 
 const double kFcosPrior = -std::log(99.0);  // bias of a class score that starts at 0.01
+
+at::Tensor interpolated(const at::Tensor& x, int64_t factor) {
+  const int64_t height = factor * x.size(2);
+  const int64_t width = factor * x.size(3);
+  const at::Tensor padded = at::replication_pad2d(x, {0, 1, 0, 1});
+  const at::Tensor large = at::upsample_bilinear2d(padded, {height + 1, width + 1}, /*align_corners=*/true);
+  return at::replication_pad2d(large, {factor / 2, 0, factor / 2, 0}).slice(2, 0, height).slice(3, 0, width);
+}
+
+// The same along one axis, [H] -> [fH], as a matrix [H, fH] float32: what becomes of each single cell.
+at::Tensor interpolating_matrix(int64_t size, int64_t factor, const at::TensorOptions& options) {
+  const at::Tensor cells = at::eye(size, options.requires_grad(false)).view({1, size, 1, size});
+  return interpolated(cells, factor)[0].select(1, 0);
+}
 
 nn::ConvImpl::Options small(int64_t in, int64_t out, double bias_value = 0) {
   return {in, out, 3, 1, true, nn::NormKind::kNone, nn::ConvInit::kSmall, bias_value};
@@ -127,12 +142,14 @@ at::Tensor dynamic_masks(const at::Tensor& queries, const at::Tensor& features, 
 }
 
 at::Tensor aligned_bilinear(const at::Tensor& x, int64_t factor) {
+  constexpr int64_t kSmall = 64;  // cells; from there on the products are more work than to interpolate
   if (factor == 1) return x;
-  const int64_t height = factor * x.size(2);
-  const int64_t width = factor * x.size(3);
-  const at::Tensor padded = at::replication_pad2d(x, {0, 1, 0, 1});
-  const at::Tensor large = at::upsample_bilinear2d(padded, {height + 1, width + 1}, /*align_corners=*/true);
-  return at::replication_pad2d(large, {factor / 2, 0, factor / 2, 0}).slice(2, 0, height).slice(3, 0, width);
+  const int64_t height = x.size(2), width = x.size(3);
+  if (!x.is_cpu() || std::max(height, width) > kSmall) return interpolated(x, factor);
+  // LibTorch's interpolation goes value by value on the CPU; of small maps, two products with the matrices of the same
+  // operation are several times as fast.
+  const at::Tensor columns = x.contiguous().matmul(interpolating_matrix(width, factor, x.options()));  // [B, C, H, fW]
+  return interpolating_matrix(height, factor, x.options()).t().matmul(columns);
 }
 
 }  // namespace iuq::model
