@@ -13,6 +13,7 @@ namespace iuq::nn {
 namespace {
 
 constexpr double kEps = 1e-5;
+constexpr int64_t kFewCells = 32 * 32;
 
 }  // namespace
 
@@ -58,8 +59,10 @@ ConvImpl::ConvImpl(const Options& options) : options_(options) {
 }
 
 at::Tensor ConvImpl::forward(const at::Tensor& map) {
-  // Channels last is what the CPU's convolutions, norms and resizes compute in: they need not reorder each map.
-  const at::Tensor x = map.is_cpu() ? map.contiguous(at::MemoryFormat::ChannelsLast) : map;
+  // Channels last is what the CPU's convolutions and resizes compute in: they need not reorder each map. On large maps the
+  // norms lose by it what the convolutions gain.
+  const bool reorder = map.is_cpu() && map.size(2) * map.size(3) <= kFewCells;
+  const at::Tensor x = reorder ? map.contiguous(at::MemoryFormat::ChannelsLast) : map;
   const int64_t padding = options_.kernel / 2;
   const int64_t cells = x.size(2) * x.size(3) / (options_.stride * options_.stride);
   if (norm_ && norm_->is_affine() && cells > options_.in * options_.kernel * options_.kernel) {

@@ -31,6 +31,7 @@ struct Shape {
   int64_t out_width() const { return (width - 1) / stride + 1; }
   int64_t cells() const { return out_height() * out_width(); }  // of an image
   int64_t row() const { return kernel * kernel * channels; }
+  bool is_product() const { return kernel == 1 && stride == 1; }  // of the map's own rows
   // The first row or column of x that the kernel covers at an output.
   int64_t first(int64_t out) const { return out * stride - kernel / 2; }
 };
@@ -68,7 +69,9 @@ void for_images(const Shape& s, const Body& body) {
   });
 }
 
-void gather(const Shape& s, const at::Tensor& map, const at::Tensor& rows) {
+// The neighbourhoods in a map [B * H * W, C]: [B * Ho * Wo, k * k * C].
+at::Tensor gathered(const Shape& s, const at::Tensor& map) {
+  const at::Tensor rows = at::empty({s.batch * s.cells(), s.row()}, map.options());
   float* const from = map.data_ptr<float>();
   float* const to = rows.data_ptr<float>();
   for_images(s, [&](int64_t image) {
@@ -78,10 +81,12 @@ void gather(const Shape& s, const at::Tensor& map, const at::Tensor& rows) {
       else std::memset(row, 0, bytes);
     });
   });
+  return rows;
 }
 
-// The transpose of gather: adds the rows to a map of zeros.
-void scatter(const Shape& s, const at::Tensor& rows, const at::Tensor& map) {
+// The transpose of gathered: a map to which each row adds its neighbourhood.
+at::Tensor scattered(const Shape& s, const at::Tensor& rows) {
+  const at::Tensor map = at::zeros({s.batch * s.height * s.width, s.channels}, rows.options());
   float* const from = rows.data_ptr<float>();
   float* const to = map.data_ptr<float>();
   for_images(s, [&](int64_t image) {
@@ -89,6 +94,7 @@ void scatter(const Shape& s, const at::Tensor& rows, const at::Tensor& map) {
       for (int64_t i = 0; values && i < count; ++i) values[i] += row[i];
     });
   });
+  return map;
 }
 
 // A map [B, C, H, W] as rows [B * H * W, C].
@@ -102,8 +108,8 @@ class SmallConv : public torch::autograd::Function<SmallConv> {
   static at::Tensor forward(AutogradContext* context, const at::Tensor& x, const at::Tensor& weight,
                             const at::Tensor& bias, int64_t stride) {
     const Shape s{x.size(0), x.size(2), x.size(3), x.size(1), weight.size(2), stride};
-    const at::Tensor rows = at::empty({s.batch * s.cells(), s.row()}, x.options());
-    gather(s, as_rows(x), rows);
+    at::Tensor rows = as_rows(x);
+    if (!s.is_product()) rows = gathered(s, rows);
     const at::Tensor matrix = weight.permute({0, 2, 3, 1}).reshape({weight.size(0), s.row()});  // [O, k * k * C]
     // A tensor of its own, not a view, so that what follows may work in place.
     const at::Tensor out = at::empty({s.batch, weight.size(0), s.out_height(), s.out_width()}, x.options(),
@@ -128,9 +134,9 @@ class SmallConv : public torch::autograd::Function<SmallConv> {
     const at::Tensor grad = as_rows(grad_out[0]);  // [B * Ho * Wo, O]
     variable_list grads(4);
     if (matrix.defined()) {
-      const at::Tensor map = at::zeros({s.batch, s.height, s.width, s.channels}, grad.options());
-      scatter(s, grad.mm(matrix), map);
-      grads[0] = map.permute({0, 3, 1, 2});
+      at::Tensor map = grad.mm(matrix);
+      if (!s.is_product()) map = scattered(s, map);
+      grads[0] = map.view({s.batch, s.height, s.width, s.channels}).permute({0, 3, 1, 2});
     }
     if (rows.defined()) {
       grads[1] = grad.t().mm(rows).view({-1, s.kernel, s.kernel, s.channels}).permute({0, 3, 1, 2});

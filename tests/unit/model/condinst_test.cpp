@@ -84,6 +84,14 @@ TEST_CASE("condinst: aligned_bilinear keeps the first value and clamps at the en
   CHECK(enlarged(1).equal(row[0][0][0]));
 }
 
+TEST_CASE("condinst: aligned_bilinear says the same of small maps and of large ones", "[model][property]") {
+  torch::manual_seed(3);
+  const at::Tensor large = at::randn({2, 3, 9, 70});  // which are enlarged in two ways
+  const at::Tensor small = large.slice(3, 0, 60);
+  const at::Tensor expected = aligned_bilinear(large, 4).slice(3, 0, 4 * 59);
+  REQUIRE(at::allclose(aligned_bilinear(small, 4).slice(3, 0, 4 * 59), expected, 1e-5, 1e-6));
+}
+
 TEST_CASE("condinst: the numbers of a query are laid out as the reference's", "[model][golden]") {
   const at::Tensor query = torch::arange(169).to(at::kFloat).unsqueeze(0) / 100;
   const at::Tensor input = torch::tensor({0.1f, -0.2f, 0.3f, 0.5f, -0.7f, 0.2f, 0.4f, -0.1f, 0.6f, 0.8f});  // x, y, features
