@@ -1,14 +1,13 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 #include <string>
-#include <vector>
 
 #include "lib/base/error.h"
 #include "lib/info/checkup.h"
 #include "lib/info/clean_copy.h"
 #include "lib/info/get_values.h"
 #include "lib/info/inspect.h"
-#include "tools/cli/tool.h"
+#include "tools/cli/info_options.h"
 
 namespace {
 
@@ -16,41 +15,7 @@ constexpr iuq::cli::Info kInfo = {"iuq-info",
                                   "Says what a file of iuq is and where it comes from, and whether it is whole.",
                                   "iuq-info --check features.h5 negatives.h5 model.safetensors\n  iuq-info --check --images photos/ --fix clean.json annotations.json"};
 
-struct Options {
-  std::vector<std::string> files, names;
-  bool check = false, deep = false, force = false;
-  std::string images, fix;
-  int64_t min_pixels = 16, detections = 100;
-
-  void add_to(iuq::cli::Tool& tool) {
-    tool.inputs("files", files, "features.h5, negatives.h5, *.safetensors, predictions, annotations, ap.json, metrics.jsonl");
-    auto& flags = tool.flags();
-    flags.add_flag("--check", check, "one line per file; exit 1 if one is damaged or incomplete");
-    flags.add_flag("--deep", deep, "also read and verify all data: checksums, weights, annotations");
-    flags.add_option("--get", names, "print one value of a JSON file, alone on a line; repeat for more")
-        ->type_name("KEY.KEY")->allow_extra_args(false);
-    tool.input("--images", images, "folder of the images: with --check all that is wrong with annotations and images, by kind", false);
-    flags.add_option("--fix", fix, "with --check: write the annotations without their faults; exit 0 when that is done")
-        ->type_name("OUT.json");
-    flags.add_flag("-f,--force", force, "replace an existing OUT.json");
-    flags.add_option("--min-pixels", min_pixels, "objects of a smaller area are pointed out; train.min_pixels")
-        ->capture_default_str()->type_name("N")->check(CLI::Range(int64_t{1}, int64_t{1} << 40));
-    flags.add_option("--detections", detections, "of an image, that an evaluation counts: images with more objects are pointed out")
-        ->capture_default_str()->type_name("N")->check(CLI::Range(int64_t{1}, int64_t{1} << 40));
-    tool.offer(iuq::cli::kJson | iuq::cli::kThreads);
-  }
-
-  bool checks_up() const { return !images.empty() || !fix.empty(); }
-  void verify(const iuq::cli::Tool& tool) const {
-    const auto refuse = [](const char* what) { throw iuq::Error(iuq::ErrorCode::kUsage, what); };
-    if (!names.empty() && (check || deep || tool.json())) refuse("--get prints values alone; leave out --check, --deep and --json");
-    if (checks_up() && !check) refuse("--images and --fix go with --check");
-    if (!fix.empty() && files.size() != 1) refuse("--fix mends one file at a time");
-    if (!fix.empty()) tool.keep_inputs("--fix", fix);
-  }
-};
-
-int print_values(const Options& options) {
+int print_values(const iuq::cli::InfoOptions& options) {
   for (const std::string& path : options.files) {
     for (const std::string& value : iuq::info::get_values(path, options.names)) std::cout << value << "\n";
   }
@@ -58,7 +23,7 @@ int print_values(const Options& options) {
 }
 
 // Annotations and their images.
-int check_up(const Options& options, const iuq::cli::Tool& tool) {
+int check_up(const iuq::cli::InfoOptions& options, const iuq::cli::Tool& tool) {
   bool has_faults = false;
   for (const std::string& path : options.files) {
     const iuq::info::Checkup checkup = iuq::info::check_up(
@@ -72,7 +37,7 @@ int check_up(const Options& options, const iuq::cli::Tool& tool) {
   return has_faults ? 1 : 0;
 }
 
-int inspect(const Options& options, const iuq::cli::Tool& tool) {
+int inspect(const iuq::cli::InfoOptions& options, const iuq::cli::Tool& tool) {
   bool whole = true;
   for (const std::string& path : options.files) {
     const iuq::info::FileReport report = iuq::info::inspect(path, options.deep);
@@ -92,7 +57,7 @@ int inspect(const Options& options, const iuq::cli::Tool& tool) {
 
 int main(int argc, char** argv) {
   return iuq::cli::run_main(argc, argv, kInfo, [](iuq::cli::Tool& tool) {
-    Options options;
+    iuq::cli::InfoOptions options;
     options.add_to(tool);
     tool.parse();
     options.verify(tool);
