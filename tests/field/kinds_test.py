@@ -310,8 +310,11 @@ def words_of_the_evaluator(field):
         field.write('found.json', changed(every('segmentation', lambda one, text=text: {'size': [HEIGHT, WIDTH], 'counts': text}), results))
         field.judge(65, 'text of Python bytes', 'healthy.json', 'found.json')
     field.judge(0, '', 'healthy.json', 'results.json', '--max-dets', '1,10,1500', ap=AP)
-    field.judge(0, 'cut', 'healthy.json', 'results.json', '--max-dets', '1,2,2', ap=None)
-    field.judge(0, 'cut', 'healthy.json', 'results.json', '--max-dets', '1,1,2')
+    for more in 1, 2:
+        def crowded(data, more=more):
+            data['annotations'] += [dict(one, id=one['id'] + 12 * k) for k in range(1, more + 1) for one in data['annotations'][:6]]
+        field.write('many.json', changed(crowded))
+        field.judge(0, 'cut', 'many.json', 'results.json', '--max-dets', '1,2,3')
     for value in [], [2]:
         def lvis(data, value=value):
             for one in data['images']:
