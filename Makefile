@@ -31,6 +31,7 @@ help: ## print this map
 	@echo
 	@echo "  make run RECIPE=solov2-r50-coco DATA=/data/coco WEIGHTS=R-50.pkl DEVICE=cuda"
 	@echo "  make run RECIPE=coco DATA=/data/coco MODEL=condinst FROM=20 TO=41 DRY=1 LAUNCH=pipelines/launch/slurm.sh"
+	@echo "  METHOD=paper: both terms at the paper's weights; SEED=1: another seed; what else there is: pipelines/common.sh"
 	@echo "  recipes: $(basename $(notdir $(wildcard pipelines/*.json)))"
 
 deps: ## install what is missing to build: compiler, libraries, LibTorch

@@ -50,6 +50,9 @@ export PATH=${TOOLS:-$ROOT/${BUILD:-build}/bin}:$PATH
 for bound in "${FROM:-0}" "${TO:-0}"; do
   [[ $bound =~ ^[0-9]+(-.*)?$ ]] || die 64 "FROM and TO are stage numbers such as 20, not \"$bound\""
 done
+for name in ${METHOD//,/ }; do
+  [[ $name == method ]] || grep -qE "^ *\"$name\": *\{" "$CONFIG" || die 64 "METHOD=$METHOD, but $CONFIG has no variant \"$name\""
+done
 [[ -n ${DRY:-} ]] || command -v iuq-eval >/dev/null || die 66 "the tools are not built; run make"
 
 SEED_FLAGS=(${SEED:+--seed "$SEED"})

@@ -1,6 +1,7 @@
 #include "lib/data/dataset_loader.h"
 
 #include <algorithm>
+#include <limits>
 #include <tuple>
 #include <unordered_set>
 #include <utility>
@@ -132,8 +133,9 @@ class DatasetLoader::Batch final : public io::RuleBatch {
     offsets.push_back(packed.size());
     if (record.has(kSegmentation)) io::pack(record.segmentation(), packed);
     annotations.push_back(annotation);
-    pending.push_back({record.index(), 0, !record.has(kArea), !record.has(kBox), false,
-                       tolerant_ ? with_absent(record) : record.faults()});
+    // An area of 0 is what some tools write for "not computed".
+    pending.push_back({record.index(), 0, annotation.area == 0, !record.has(kBox), false,
+                       tolerant_ ? with_absent(record) : record.faults(), record.has(kArea)});
   }
 
   // With what training replaces without a word, but other readers die of.
@@ -315,13 +317,21 @@ void DatasetLoader::tie_annotations() {
 }
 
 void DatasetLoader::tally_annotations() {
-  int64_t last = 0;
+  int64_t last = 0;  // ids beyond it are free; where there are none, those of ids that no annotation has
   for (const Annotation& annotation : set_.annotations_) last = std::max(last, annotation.id);
+  std::unordered_set<int64_t> taken;
+  if (last > std::numeric_limits<int64_t>::max() - std::ssize(pending_)) {
+    for (const Annotation& annotation : set_.annotations_) taken.insert(annotation.id);
+    last = 0;
+  }
   for (size_t i = 0; i < pending_.size(); ++i) {
     Annotation& annotation = set_.annotations_[i];
     if (pending_[i].faults == 0) continue;
     set_.faults_.add(pending_[i].faults, pending_[i].record, annotation.id, annotation.image_id);
-    if (pending_[i].faults & io::bit_of(io::Fault::kRepeatedId)) annotation.id = ++last;
+    if (!(pending_[i].faults & io::bit_of(io::Fault::kRepeatedId))) continue;
+    do ++last;
+    while (taken.contains(last));
+    annotation.id = last;
   }
 }
 
@@ -359,7 +369,10 @@ void DatasetLoader::tie(size_t index, io::Segmentation& scratch) {
     check_segmentation(scratch, frame.height, frame.width);
     if (!pending.needs_area && !pending.needs_box) return;
     const mask::Rle rle = to_mask(scratch, frame.height, frame.width);
-    if (pending.needs_area) annotation.area = static_cast<double>(mask::area(rle));
+    if (pending.needs_area) {
+      annotation.area = static_cast<double>(mask::area(rle));
+      if (pending.has_area && annotation.area > 0) pending.faults |= io::bit_of(io::Fault::kBadArea);
+    }
     if (pending.needs_box) annotation.box = mask::to_box(rle);
   } catch (const Error& e) {
     refuse("annotations", pending.record, cat(".segmentation: ", e.what(), " (id ", annotation.id, ")"));

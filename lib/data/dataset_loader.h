@@ -33,6 +33,7 @@ class DatasetLoader final : public io::RecordConsumer {
     bool needs_area = false, needs_box = false;
     bool dropped = false;
     io::FaultBits faults = 0;
+    bool has_area = false;  // in the file
   };
 
   void index_categories();

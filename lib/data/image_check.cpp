@@ -53,7 +53,7 @@ class Looker {
       if (odd) return say(index, ImageState::kNoEnd, cat("image \"", path, "\" lacks its end marker"), Finding::kWarning);
       return look_ == ImageLook::kAll ? remark(index, path, header) : std::nullopt;
     } catch (const Error& e) {
-      if (e.code() == ErrorCode::kNoInput) state = ImageState::kMissing;
+      if (e.code() == ErrorCode::kNoInput) state = io::exists(path) ? ImageState::kNoAccess : ImageState::kMissing;
       return Finding{{index, state, e.code(), e.what()}};
     }
   }
@@ -147,9 +147,12 @@ std::string advice_on_missing(const Dataset& dataset, const std::string& folder,
   const auto missing = std::find_if(faults.begin(), faults.end(), [](const auto& f) { return f.code == ErrorCode::kNoInput; });
   if (missing == faults.end()) return "";
   const std::string& name = dataset.images()[static_cast<size_t>(missing->image)].file_name;
+  if (io::exists(io::join(folder, name))) return "";  // it is there and cannot be opened
   const std::string there = near_file(folder, name);
   if (there.empty()) return "";
-  return cat("; but there is \"", there, "\": \"", name, "\" in the annotations must be its path below --images, letter by letter");
+  const std::string path = fs::path(there).lexically_relative(folder).string();
+  return cat("; but there is \"", there, "\": file_name must be its path below --images, letter by letter: \"", path, "\", not \"",
+             name, "\"");
 }
 
 nlohmann::json UsableImages::left_out() const {

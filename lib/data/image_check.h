@@ -14,6 +14,7 @@ class Dataset;
 /// What an image file is not, or is besides.
 enum class ImageState : uint8_t {
   kMissing,
+  kNoAccess,     // there, but not to be opened
   kNoImage,      // empty, unknown, or damaged
   kTruncated,
   kOtherSize,    // than the annotations file says

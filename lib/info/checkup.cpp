@@ -1,7 +1,10 @@
 #include "lib/info/checkup.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
+#include <unordered_set>
+#include <utility>
 
 #include "lib/base/digest.h"
 #include "lib/base/error.h"
@@ -23,6 +26,9 @@ constexpr size_t kImagesAtATime = 64;
 constexpr double kSmall = 32 * 32, kMedium = 96 * 96;  // square pixels
 constexpr double kSameBox = 0.5;     // IoU of a box and its mask's
 constexpr double kBoxSlack = 2;      // pixels that the sides of a box may be off whatever its IoU
+constexpr double kThin = 4;          // square pixels: below it polygons may cover no pixel
+constexpr double kOtherArea = 2;     // times as large, or as small, as the mask
+constexpr double kAreaSlack = 16;    // square pixels that areas may differ whatever their ratio
 
 std::string counted(int64_t count, const std::string& of_one, const std::string& of_many) {
   return cat(count, " ", count == 1 ? of_one : of_many);
@@ -89,6 +95,7 @@ struct StateWords {
 };
 constexpr StateWords kStates[] = {
     {data::ImageState::kMissing, "image_missing", "image is missing", "images are missing"},
+    {data::ImageState::kNoAccess, "image_no_access", "image cannot be opened", "images cannot be opened"},
     {data::ImageState::kNoImage, "image_unreadable", "image file is no image, or damaged", "image files are no images, or damaged"},
     {data::ImageState::kTruncated, "image_truncated", "image is truncated", "images are truncated"},
     {data::ImageState::kOtherSize, "image_other_size", "image has another size than the file says",
@@ -177,34 +184,74 @@ uint64_t fingerprint(const Annotation& annotation, const io::Segmentation& segme
   return hash64(hex.data(), hex.size());
 }
 
-/// What is only known from the masks.
+// Square pixels. Of polygons by their corners (Green's theorem), each by itself.
+double area_of(const io::Segmentation& segmentation, const data::Image& image) {
+  if (segmentation.kind != io::Segmentation::Kind::kPolygons) {
+    return static_cast<double>(mask::area(data::to_mask(segmentation, image.height, image.width)));
+  }
+  double area = 0;
+  const double* corner = segmentation.numbers.data();
+  for (const uint32_t length : segmentation.lengths) {
+    double twice = 0;
+    for (uint32_t i = 0; i < length; i += 2) {
+      const uint32_t next = (i + 2) % length;
+      twice += corner[i] * corner[next + 1] - corner[next] * corner[i + 1];
+    }
+    area += std::abs(twice) / 2;
+    corner += length;
+  }
+  return area;
+}
+
+/// What is only known from the masks: annotations, ascending.
 struct MaskMarks {
-  std::vector<int64_t> repeated, box_elsewhere;  // annotations, ascending
+  std::vector<int64_t> repeated, fractions, empty, box_elsewhere, other_area, small;
 };
 
-MaskMarks look_at_masks(const Dataset& set, int threads) {
-  enum : uint8_t { kRepeated = 1, kElsewhere = 2 };
+// What there is to say of a mask by itself, in bits.
+enum Mark : uint8_t { kRepeated = 1, kFractions = 2, kEmpty = 4, kElsewhere = 8, kOtherAreaMark = 16, kSmallMark = 32 };
+
+uint8_t marks_of(const Annotation& annotation, const io::Segmentation& segmentation, const data::Image& image, int64_t min_pixels) {
+  if (!image.has_size()) return 0;
+  const Box box = box_of(segmentation, image);
+  const double area = area_of(segmentation, image);
+  const bool in_one_pixel = segmentation.kind == io::Segmentation::Kind::kPolygons && box[0] >= 0 && box[1] >= 0 &&
+                            box[0] + box[2] <= 1 && box[1] + box[3] <= 1;
+  if (in_one_pixel && image.height > 1 && image.width > 1) return kFractions;
+  const bool inside = box[0] >= 0 && box[1] >= 0 && box[0] + box[2] <= static_cast<double>(image.width) &&
+                      box[1] + box[3] <= static_cast<double>(image.height);
+  const bool may_be_empty = area < kThin || !inside;
+  if (may_be_empty && mask::area(data::to_mask(segmentation, image.height, image.width)) == 0) return kEmpty;
+  uint8_t marks = is_elsewhere(annotation.box, box) ? kElsewhere : 0;
+  const double least = std::min(area, annotation.area), most = std::max(area, annotation.area);
+  if (inside && most > kOtherArea * least && most - least > kAreaSlack) marks |= kOtherAreaMark;
+  if (!annotation.crowd && area < static_cast<double>(min_pixels)) marks |= kSmallMark;
+  return marks;
+}
+
+MaskMarks look_at_masks(const Dataset& set, const CheckupOptions& options) {
   std::vector<uint8_t> marks(set.annotations().size());
-  parallel_for(set.images().size(), kImagesAtATime, threads, [&](size_t begin, size_t end) {
+  parallel_for(set.images().size(), kImagesAtATime, options.threads, [&](size_t begin, size_t end) {
     io::Segmentation segmentation;
     for (size_t i = begin; i < end; ++i) {
       const data::Image& image = set.images()[i];
-      std::vector<uint64_t> seen;
+      std::unordered_set<uint64_t> seen;
       for (int64_t index = image.first; index < image.first + image.count; ++index) {
         const Annotation& annotation = set.annotations()[static_cast<size_t>(index)];
         set.segmentation(index, segmentation);
-        const uint64_t print = fingerprint(annotation, segmentation);
-        uint8_t& mark = marks[static_cast<size_t>(index)];
-        if (std::find(seen.begin(), seen.end(), print) != seen.end()) mark |= kRepeated;
-        seen.push_back(print);
-        if (image.has_size() && is_elsewhere(annotation.box, box_of(segmentation, image))) mark |= kElsewhere;
+        const bool is_new = seen.insert(fingerprint(annotation, segmentation)).second;
+        marks[static_cast<size_t>(index)] = is_new ? marks_of(annotation, segmentation, image, options.min_pixels) : uint8_t{kRepeated};
       }
     }
   });
   MaskMarks out;
+  const std::array lists = {std::pair(kRepeated, &out.repeated),       std::pair(kFractions, &out.fractions),
+                            std::pair(kEmpty, &out.empty),             std::pair(kElsewhere, &out.box_elsewhere),
+                            std::pair(kOtherAreaMark, &out.other_area), std::pair(kSmallMark, &out.small)};
   for (size_t i = 0; i < marks.size(); ++i) {
-    if (marks[i] & kRepeated) out.repeated.push_back(static_cast<int64_t>(i));
-    if (marks[i] & kElsewhere) out.box_elsewhere.push_back(static_cast<int64_t>(i));
+    for (const auto& [mark, list] : lists) {
+      if (marks[i] & mark) list->push_back(static_cast<int64_t>(i));
+    }
   }
   return out;
 }
@@ -270,14 +317,11 @@ void remark(Checkup& checkup, const MaskMarks& marks, const CheckupOptions& opti
   const auto say = [&](Finding finding) {
     if (finding.count > 0) checkup.findings.push_back(std::move(finding));
   };
-  say(of_annotations(set, "box_elsewhere", marks.box_elsewhere, "annotation has a bbox that is not that of its mask (x, y, width, height?)",
-                     "annotations have a bbox that is not that of their mask (x, y, width, height?)", false));
-  std::vector<int64_t> small;
-  for (size_t i = 0; i < set.annotations().size(); ++i) {
-    const Annotation& annotation = set.annotations()[i];
-    if (!annotation.crowd && annotation.area < static_cast<double>(options.min_pixels)) small.push_back(static_cast<int64_t>(i));
-  }
-  say(of_annotations(set, "below_size", small, cat("object is smaller than ", options.min_pixels, " pixels, and not learnt from"),
+  say(of_annotations(set, "box_elsewhere", marks.box_elsewhere, "annotation has a bbox that is not that of its mask (is it x0, y0, x1, y1?)",
+                     "annotations have a bbox that is not that of their mask (is it x0, y0, x1, y1?)", false));
+  say(of_annotations(set, "other_area", marks.other_area, "annotation has an area that is not that of its mask",
+                     "annotations have an area that is not that of their mask", false));
+  say(of_annotations(set, "below_size", marks.small, cat("object is smaller than ", options.min_pixels, " pixels, and not learnt from"),
                      cat("objects are smaller than ", options.min_pixels, " pixels, and not learnt from"), false));
   const std::vector<int64_t> objects = objects_of_images(set);
   say(hidden_by_cut(set, objects, options.detections));
@@ -311,15 +355,21 @@ Checkup check_up(const std::string& path, const CheckupOptions& options) {
   const Dataset& set = checkup.dataset;
   if (!set.refusals().empty()) checkup.findings.push_back(refused_records(set));
   for (Finding& finding : tallied_faults(set.faults())) checkup.findings.push_back(std::move(finding));
-  MaskMarks marks = look_at_masks(set, with.threads);
-  if (!marks.repeated.empty()) {
-    checkup.findings.push_back(of_annotations(set, "repeated", marks.repeated, "annotation has image, category and mask of an earlier one",
-                                              "annotations have image, category and mask of an earlier one", true));
-  }
+  const MaskMarks marks = look_at_masks(set, with);
+  const auto leave_out = [&](const char* kind, const std::vector<int64_t>& which, const char* one, const char* many) {
+    if (!which.empty()) checkup.findings.push_back(of_annotations(set, kind, which, one, many, true));
+    checkup.left_out.insert(checkup.left_out.end(), which.begin(), which.end());
+  };
+  leave_out("repeated", marks.repeated, "annotation has image, category and mask of an earlier one",
+            "annotations have image, category and mask of an earlier one");
+  leave_out("empty_mask", marks.empty, "annotation has a mask that covers no pixel of its image",
+            "annotations have masks that cover no pixel of their image");
+  leave_out("fractions", marks.fractions, "annotation has polygons within one pixel (are they fractions of the image's sides?)",
+            "annotations have polygons within one pixel (are they fractions of the image's sides?)");
+  std::sort(checkup.left_out.begin(), checkup.left_out.end());
   look_at_images(checkup, with);
   checkup.categories = count_categories(set);
   remark(checkup, marks, with);
-  checkup.repeated = std::move(marks.repeated);
   std::stable_partition(checkup.findings.begin(), checkup.findings.end(), [](const Finding& f) { return f.is_fault; });
   return checkup;
 }

@@ -38,7 +38,7 @@ struct Checkup {
   data::Dataset dataset;                  // without what had to be left out
   std::vector<Finding> findings;          // faults first
   std::vector<int64_t> unusable_images;   // indices, ascending
-  std::vector<int64_t> repeated;          // indices of annotations that an earlier one of their image equals, ascending
+  std::vector<int64_t> left_out;          // indices of annotations that are there twice or cover nothing, ascending
   std::vector<CategoryCount> categories;  // most objects first
   int64_t median_objects = 0, most_objects = 0;  // of an image
 
@@ -46,8 +46,8 @@ struct Checkup {
 };
 
 /// Looks at every record and, with `images`, at every file, in parallel; what it says does not depend on the threads. Faults are what
-/// training would refuse, leave out or mend (lib/data/FORMAT.md), annotations that are there twice, and image files that
-/// cannot be used.
+/// training would refuse, leave out or mend (lib/data/FORMAT.md), annotations that are there twice or whose mask covers nothing,
+/// and image files that cannot be used.
 /// Errors: kNoInput, kIo; kBadData for what is wrong with the file as a whole: no JSON, a list missing, a category's id twice.
 Checkup check_up(const std::string& path, const CheckupOptions& options);
 

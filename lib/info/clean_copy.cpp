@@ -1,11 +1,13 @@
 #include "lib/info/clean_copy.h"
 
 #include <algorithm>
+#include <array>
 #include <fstream>
 #include <set>
 #include <unordered_set>
 
 #include "lib/base/error.h"
+#include "lib/base/log.h"
 #include "lib/io/atomic_file.h"
 #include "lib/io/coco_json.h"
 #include "lib/io/provenance.h"
@@ -49,19 +51,22 @@ class CleanCopy final : public io::RecordSink {
   CleanCopy(const Checkup& checkup, std::ostream& out) : set_(checkup.dataset), out_(out) {
     for (const data::Refusal& refusal : set_.refusals()) refused_.emplace(refusal.section, refusal.record);
     for (const int64_t image : checkup.unusable_images) unusable_.insert(image);
-    std::unordered_set<int64_t> repeated(checkup.repeated.begin(), checkup.repeated.end());
+    const std::unordered_set<int64_t> left_out(checkup.left_out.begin(), checkup.left_out.end());
     for (size_t i = 0; i < set_.records().size(); ++i) {
       const auto record = static_cast<size_t>(set_.records()[i]);
       if (record >= annotation_of_.size()) annotation_of_.resize(record + 1, -1);
-      if (!repeated.contains(static_cast<int64_t>(i))) annotation_of_[record] = static_cast<int64_t>(i);
+      if (!left_out.contains(static_cast<int64_t>(i))) annotation_of_[record] = static_cast<int64_t>(i);
     }
   }
 
   void general(size_t section, int64_t index, json& record) override {
     open(kSections[section]);
+    ++all_[section];
     if (refused_.contains({kSections[section], index})) return;
     const bool kept = section == kImages ? mend_image(record) : section == kAnnotations ? mend_annotation(index, record) : mend_category(record);
-    if (kept) put(record);
+    if (!kept) return;
+    put(record);
+    ++kept_[section];
   }
 
   bool wants_others() const override { return true; }
@@ -77,6 +82,14 @@ class CleanCopy final : public io::RecordSink {
     }
   }
   void other_element(const std::string&, json& value) override { put(value); }
+
+  /// "17 of 30 images, 451 of 868 annotations"; Error(kBadData) where one of them is none of some.
+  std::string share() const {
+    const std::string text = cat(kept_[kImages], " of ", all_[kImages], " images, ", kept_[kAnnotations], " of ", all_[kAnnotations], " annotations");
+    if (kept_[kImages] > 0 && (kept_[kAnnotations] > 0 || all_[kAnnotations] == 0)) return text;
+    throw Error(ErrorCode::kBadData, cat("\"", set_.path(), "\": nothing to learn from would be left (", text,
+                                         "), so no copy is written; mend what iuq-info --check says by hand"));
+  }
 
   /// `missing`: the lists that the file does not have, and the copy has not either.
   void finish(const std::vector<std::string>& missing) {
@@ -163,7 +176,20 @@ class CleanCopy final : public io::RecordSink {
   std::set<std::string> opened_;
   std::string list_;  // that is being written; "" outside of one
   bool first_ = true;
+  std::array<int64_t, 3> all_{}, kept_{};  // by section: records of the file, and of the copy
 };
+
+// Images that are not there by mistake would take all their annotations along.
+void check_reach(const Checkup& checkup) {
+  for (const Finding& finding : checkup.findings) {
+    if (finding.kind == "image_no_access") {
+      throw Error(ErrorCode::kIo, cat("\"", checkup.dataset.path(), "\": ", finding.text, "; no copy is written without them"));
+    }
+    if (finding.kind == "image_missing" && finding.count == std::ssize(checkup.dataset.images())) {
+      throw Error(ErrorCode::kNoInput, cat("\"", checkup.dataset.path(), "\": ", finding.text, "; is --images the right folder? No copy is written"));
+    }
+  }
+}
 
 }  // namespace
 
@@ -179,6 +205,7 @@ json changes_of(const Checkup& checkup) {
 }
 
 void write_clean_copy(const Checkup& checkup, const std::string& path) {
+  check_reach(checkup);
   io::AtomicFile file(path);
   std::ofstream out(file.temp_path(), std::ios::binary);
   CleanCopy copy(checkup, out);
@@ -186,7 +213,9 @@ void write_clean_copy(const Checkup& checkup, const std::string& path) {
   out.flush();
   if (!out) throw Error(ErrorCode::kIo, cat("cannot write \"", file.temp_path(), "\""));
   out.close();
+  const std::string share = copy.share();
   file.commit();
+  log::info(cat("wrote \"", path, "\": ", share));
 }
 
 void fix(const Checkup& checkup, const std::string& path, bool force) {

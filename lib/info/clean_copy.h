@@ -15,7 +15,9 @@ nlohmann::json changes_of(const Checkup& checkup);
 /// be used and annotations that are there twice; what it mends is mended (lib/data/FORMAT.md). All else stays: other keys, the
 /// order of records, string ids. An RLE that is alone in a list comes out of it. Keys of a record come out in the order of the
 /// alphabet; NaN and Infinity, which are no JSON, as null.
-/// The file is read once more, record by record. Errors: as of check_up(); kCannotCreate; kBadData when the file has changed.
+/// The file is read once more, record by record. Errors: as of check_up(); kCannotCreate; kNoInput when none of the images is there,
+/// kIo when one is there and cannot be opened; kBadData when no image, or of annotations none, would be left, and when the file
+/// has changed. Nothing is written then. Logs how much of the file is in the copy.
 void write_clean_copy(const Checkup& checkup, const std::string& path);
 
 /// The same with provenance beside it (`path`.provenance.json), whose config is changes_of(). Left alone when it is there and up to

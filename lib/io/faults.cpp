@@ -35,7 +35,7 @@ constexpr std::array<FaultWords, static_cast<size_t>(Fault::kCount)> kWords = {{
      "with a polygon of fewer than three points", "that part is left out", "that part covers nothing"},
     {"no_iscrowd", "annotations", ".iscrowd is missing", "without iscrowd", "it is 0", "it is 0"},
     {"no_area", "annotations", ".area is missing", "without area", kFromMask, kFromMask},
-    {"negative_area", "annotations", ".area is negative", "with a negative area", kFromMask,
+    {"negative_area", "annotations", ".area is 0 or negative", "with an area of 0 or less", kFromMask,
      "it is used as it is, as in the reference, which ignores them"},
     {"no_bbox", "annotations", ".bbox is missing", "without bbox", kFromMask, kFromMask},
     {"bad_bbox", "annotations", ".bbox is empty or of negative size", "with a bbox that is empty or of negative size", kFromMask,

@@ -55,6 +55,8 @@ expect "another seed is another run" test -s "$RUNS/toy-seed7/summary.json"
 expect "every tool that draws is told of it" same "$(grep -c -- '--seed 7' "$CALLS")" 9
 recipe toy METHOD='a b'
 expect "a METHOD that is no name is refused" same "$rc" 64
+recipe toy DRY=1 METHOD=paper
+expect "so is one that the config does not have, before anything is trained" same "$rc" 64
 recipe toy SEED=x
 expect "a seed must be a number" same "$rc" 64
 

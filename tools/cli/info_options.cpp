@@ -27,7 +27,10 @@ void InfoOptions::verify(const Tool& tool) const {
   if (!names.empty() && (check || deep || tool.json())) refuse("--get prints values alone; leave out --check, --deep and --json");
   if (checks_up() && !check) refuse("--images and --fix go with --check");
   if (!fix.empty() && files.size() != 1) refuse("--fix mends one file at a time");
-  if (!fix.empty()) tool.keep_inputs("--fix", fix);
+  if (fix.empty()) return;
+  if (fix == "-" || files.front() == "-") refuse("--fix reads its input twice and writes a file; name both");
+  if (fix.ends_with(".gz")) refuse("--fix writes plain JSON; give it a name without .gz");
+  tool.keep_inputs("--fix", fix);
 }
 
 }  // namespace iuq::cli

@@ -134,7 +134,7 @@ TEST_CASE("annotations: LVIS fields are kept", "[data][property]") {
 TEST_CASE("annotations: a wrong file is refused, naming section, record, id, key and value", "[data][error]") {
   const auto at = [](json& set, size_t i) -> json& { return set["annotations"][i]; };
   CHECK(rejects({"annotations[0].area is \"big\", must be a number >= 0 (id 11)"}, [&](json& s) { at(s, 0)["area"] = "big"; }));
-  CHECK(rejects({"annotations[0].area is negative (id 11)"}, [&](json& s) { at(s, 0)["area"] = -1; }));
+  CHECK(rejects({"annotations[0].area is 0 or negative (id 11)"}, [&](json& s) { at(s, 0)["area"] = -1; }));
   CHECK(rejects({"annotations[1].id is \"x\", must be an integer"}, [&](json& s) { at(s, 1)["id"] = "x"; }));
   CHECK(rejects({"annotations[1].id is 18446744073709551615"}, [&](json& s) { at(s, 1)["id"] = UINT64_MAX; }));
   CHECK(rejects({"annotations[1].image_id is of no image (id 10)"}, [&](json& s) { at(s, 1)["image_id"] = 9; }));

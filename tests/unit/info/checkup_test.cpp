@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <filesystem>
+#include <limits>
 #include <opencv2/imgcodecs.hpp>
 
 #include "lib/info/clean_copy.h"
@@ -197,6 +199,55 @@ TEST_CASE("clean copy: lists of one run-length mask, lists of categories and int
   CHECK(copy["annotations"][1]["image_id"].is_number_integer());
   CHECK(copy["images"][2]["neg_category_ids"] == json::array({1}));
   CHECK(copy["images"][2]["not_exhaustive_category_ids"] == json::array({1}));
+}
+
+TEST_CASE("checkup: masks that cover nothing are faults, sizes and areas are those of the masks", "[info][error]") {
+  Patient patient;
+  patient.annotation(0)["segmentation"] = {{10, 10, 10, 10, 10, 10}};
+  patient.annotation(1)["segmentation"] = {{"size", {32, 48}}, {"counts", {1536}}};
+  patient.annotation(2)["segmentation"] = {{60, 5, 70, 5, 70, 15}};  // beside the image of 48 columns
+  patient.annotation(3)["segmentation"] = {{.1, .1, .9, .1, .9, .8}};
+  patient.annotation(4)["segmentation"] = {{10, 10, 13, 10, 13, 13, 10, 13}};
+  patient.annotation(5)["area"] = 1e6;
+  patient.annotation(6)["area"] = 0;
+  const Checkup checkup = patient.check();
+  CHECK(count(checkup, "empty_mask") == 3);
+  CHECK(count(checkup, "fractions") == 1);
+  CHECK(count(checkup, "negative_area") == 1);
+  CHECK(count(checkup, "below_size") == 1);
+  CHECK(count(checkup, "other_area") == 2);  // of the small one as well
+  CHECK(count(checkup, "box_elsewhere") == 1);
+  info::write_clean_copy(checkup, patient.folder / "clean.json");
+  const json copy = json::parse(test::read_bytes(patient.folder / "clean.json"));
+  REQUIRE(copy["annotations"].size() == 4);
+  CHECK(copy["annotations"][2]["area"] > 0);
+}
+
+TEST_CASE("clean copy: of a data set that would be lost there is none", "[info][error]") {
+  Patient patient;
+  const std::string clean = patient.folder / "clean.json";
+  const auto refused = [&](ErrorCode code) {
+    const Checkup checkup = patient.check();
+    const std::string what = test::error_of([&] { info::write_clean_copy(checkup, clean); }, code);
+    CHECK_FALSE(std::filesystem::exists(clean));
+    return what;
+  };
+  for (json& annotation : patient.file["annotations"]) annotation["category_id"] = "1";
+  CHECK(refused(ErrorCode::kBadData).find("4 of 4 images, 0 of 8 annotations") != std::string::npos);
+  for (json& image : patient.file["images"]) image["file_name"] = "sub/" + image["file_name"].get<std::string>();
+  CHECK(refused(ErrorCode::kNoInput).find("but there is") != std::string::npos);
+}
+
+TEST_CASE("clean copy: new ids do not overflow", "[info]") {
+  Patient patient;
+  patient.annotation(0)["id"] = std::numeric_limits<int64_t>::max();
+  patient.annotation(3)["id"] = 3;
+  patient.annotation(4)["id"] = 3;
+  info::write_clean_copy(patient.check(), patient.folder / "clean.json");
+  const json copy = json::parse(test::read_bytes(patient.folder / "clean.json"));
+  CHECK(copy["annotations"][0]["id"] == std::numeric_limits<int64_t>::max());
+  CHECK(copy["annotations"][3]["id"] == 1);
+  CHECK(copy["annotations"][4]["id"] == 4);
 }
 
 TEST_CASE("clean copy: annotations of images that cannot be used go with them, and a file without annotations gets none", "[info]") {
