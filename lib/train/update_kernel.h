@@ -23,7 +23,8 @@ struct AdamwFactors {
 };
 /// mean = old_mean * mean + new_mean * gradient; square likewise of its squares;
 /// value = decay * value - rate * mean / (sqrt(square) / square_scale + eps).
-/// Source: Loshchilov and Hutter, "Decoupled Weight Decay Regularization", Algorithm 2, in the order of LibTorch's AdamW.
+/// Algorithm 2 of the paper, in the order of LibTorch's AdamW. Source: Loshchilov and Hutter, "Decoupled Weight Decay
+/// Regularization", section 2.
 void adamw_update(float* value, const float* gradient, float* mean, float* square, int64_t count,
                   const AdamwFactors& factors);
 
