@@ -61,7 +61,7 @@ test-system-torch: ## build the libraries and unit tests against libtorch-dev in
 	@$(MAKE) --no-print-directory BUILD=build-system IUQ_TORCH=system unit-tests
 
 test-sanitized: configure ## the evaluator in build-asan/ under sanitizers: unit tests, broken inputs, 15 s of each fuzzer
-	JOBS=$(JOBS) tests/fuzz/run.sh
+	BUILD=build-asan JOBS=$(JOBS) tests/fuzz/run.sh
 
 .PHONY: unit-tests
 unit-tests: configure
